@@ -1,0 +1,65 @@
+# Everything is set up on first use in .venv; all that is needed beforehand is Python >= 3.11
+# and, for the fast kernels, a C++ compiler.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NATIVE := pyproject.toml CMakeLists.txt $(shell find src/native -type f)
+PYTEST_FLAGS ?= -q -n 2
+
+.PHONY: demo test lint docs bench clean
+
+demo: $(VENV)/.installed
+	$(BIN)/crossent fit --demo
+
+# Two test processes share the cores: one BLAS thread each.
+test: export OPENBLAS_NUM_THREADS ?= 1
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(VENV)/.installed $(VENV)/.lint $(VENV)/.docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python .ci/check_offline.py site
+
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict
+	@echo "open site/index.html"
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.run $(BENCH_FLAGS)
+
+clean:
+	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps. The package is installed in editable mode: Python files are used where they lie,
+# and only a change of the native sources or of the build's description builds again.
+
+$(VENV)/.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+	    "crossent needs Python 3.11 or newer, found " + sys.version.split()[0] + "; run: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@touch $@
+
+$(VENV)/.installed: $(NATIVE) | $(VENV)/.venv
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	$(BIN)/python .ci/check_kernels.py
+	@touch $@
+
+$(VENV)/.lint: pyproject.toml | $(VENV)/.venv
+	$(BIN)/python -m pip install --quiet --group lint
+	@touch $@
+
+# crossent is installed already, so these two only add what the extra asks for.
+$(VENV)/.docs: pyproject.toml | $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet "crossent[docs]"
+	@touch $@
+
+$(VENV)/.bench: pyproject.toml | $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet "crossent[bench]"
+	@touch $@

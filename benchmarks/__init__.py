@@ -1,0 +1,1 @@
+"""What crossent costs beside its peers: `make bench`."""

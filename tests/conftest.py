@@ -1,0 +1,23 @@
+"""What every test shares: reproducible properties, and where the real table lies."""
+
+import os
+import pathlib
+
+import pytest
+from hypothesis import settings
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+# A property that fails must fail for everybody; how fast an example runs is no property.
+settings.register_profile("here", deadline=None, print_blob=True)
+settings.register_profile("ci", deadline=None, derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session")
+def pendigits_csv() -> pathlib.Path:
+    """Return the path of the pendigits table, which is too large for the repository."""
+    path = ROOT.parent / "shared" / "data" / "pendigits.csv"
+    if not path.exists():
+        pytest.skip("the pendigits table is not beside this checkout (../shared/data)")
+    return path
