@@ -89,7 +89,7 @@ def test_extras_exist():
 def test_command_lines_parse(call):
     """Each command exists and takes the options shown; nothing is run."""
     typer = pytest.importorskip("typer")
-    from crossent.cli import app
+    from crossent.cli._app import app
 
     group = typer.main.get_command(app)
     name, command, arguments = group.resolve_command(typer.Context(group), call)

@@ -1,7 +1,7 @@
 """How long a call takes and how much memory it needs at its highest.
 
-``measure(f)`` is what the benchmarks and ``make bench`` use; it works on any callable without
-arguments, whoever's library it calls.
+It works on any callable without arguments, whosever library it calls, and is what the benchmarks
+use.
 """
 
 from __future__ import annotations
@@ -68,12 +68,15 @@ def measure_together(
 
     Parameters
     ----------
-    functions : mapping of name to callable without arguments
-    rounds, round_seconds : as in :func:`measure`
+    functions : mapping of str to callable
+        The calls to compare, by name.
+    rounds, round_seconds
+        As in :func:`crossent.bench.measure`.
 
     Returns
     -------
-    dict of name to Measurement
+    dict of str to Measurement
+        By the names given.
     """
     peaks = {name: peak_bytes(function) for name, function in functions.items()}
     repeats = {name: _repeats(function, round_seconds) for name, function in functions.items()}

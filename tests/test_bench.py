@@ -1,0 +1,58 @@
+"""`crossent.bench` measures what it says; no test here depends on how fast the machine is."""
+
+import doctest
+
+import numpy as np
+import pytest
+
+import crossent.bench
+from crossent.bench import Measurement, measure, measure_together, peak_bytes
+
+MEGABYTE = 1 << 20
+
+
+@pytest.mark.parametrize("megabytes", [16, 64])
+def test_peak_counts_what_the_call_holds(megabytes):
+    peak = peak_bytes(lambda: np.ones(megabytes * MEGABYTE, np.uint8))
+    if peak is None:
+        pytest.skip("this system does not tell the peak memory of a process")
+    assert megabytes * MEGABYTE <= peak + MEGABYTE  # pages that were there already are not new
+    assert peak <= (megabytes + 8) * MEGABYTE
+
+
+def test_peak_sees_what_is_freed_before_the_call_ends():
+    def call():
+        np.ones(64 * MEGABYTE, np.uint8)
+        return 0
+
+    peak = peak_bytes(call)
+    assert peak is None or peak >= 60 * MEGABYTE
+
+
+def test_a_call_that_holds_nothing_has_no_peak():
+    held = np.ones(64 * MEGABYTE, np.uint8)
+    peak = peak_bytes(lambda: held[0])
+    assert peak is None or peak < 8 * MEGABYTE
+
+
+def test_rounds_take_turns():
+    calls: list[str] = []
+    both = {name: lambda name=name: calls.append(name) for name in ("a", "b")}
+    measured = measure_together(both, rounds=3, round_seconds=0)
+    assert measured.keys() == {"a", "b"}
+    assert calls[-6:] == ["a", "b"] * 3
+
+
+def test_what_is_given_back():
+    measured = measure(lambda: sum(range(100)), rounds=3, round_seconds=1e-3)
+    assert isinstance(measured, Measurement)
+    assert measured.seconds > 0
+
+
+def test_a_failing_call_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        measure(lambda: 1 / 0)
+
+
+def test_examples():
+    assert doctest.testmod(crossent.bench).failed == 0
