@@ -1,0 +1,304 @@
+"""Tables from files: every format, every mess a table comes in, every error text."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from crossent.data._columns import (
+    class_values,
+    column,
+    column_labels,
+    match_labels,
+    number_matrix,
+)
+from crossent.data._table_writing import check_writable, whole_file, write_table
+from crossent.data._tables import ColumnError, Table, TableError, read_table
+
+PLAIN = {"x": [1.5, -2.0], "n": [3, 4], "class": ["a", "b"]}
+
+
+def write(folder: Path, content: bytes | str, name: str = "t.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "notes"),
+    [
+        ("plain.csv", b"x,n,class\n1.5,3,a\n-2,4,b\n", 0),
+        ("crlf.csv", b"x,n,class\r\n1.5,3,a\r\n-2,4,b\r\n", 0),
+        ("bom.csv", b"\xef\xbb\xbfx,n,class\n1.5,3,a\n-2,4,b\n", 0),
+        ("utf16.csv", "x,n,class\n1.5,3,a\n-2,4,b\n".encode("utf-16"), 0),
+        ("no-last-newline.csv", b"x,n,class\n1.5,3,a\n-2,4,b", 0),
+        ("blank-lines.csv", b"\n\nx,n,class\n1.5,3,a\n\n-2,4,b\n\n", 0),
+        ("quoted.csv", b'"x","n","class"\n"1.5","3","a"\n"-2","4","b"\n', 0),
+        ("spaces.csv", b" x, n ,class\n 1.5, 3,a\n-2 ,4,b\n", 0),
+        ("tabs.tsv", b"x\tn\tclass\n1.5\t3\ta\n-2\t4\tb\n", 0),
+        ("tabs.txt", b"x\tn\tclass\n1.5\t3\ta\n-2\t4\tb\n", 1),
+        ("semicolons.csv", b"x;n;class\n1.5;3;a\n-2;4;b\n", 1),
+        ("decimal-commas.csv", b"x;n;class\n1,5;3;a\n-2;4;b\n", 2),
+        ("bars.csv", b"x|n|class\n1.5|3|a\n-2|4|b\n", 1),
+    ],
+)
+def test_text_tables(tmp_path: Path, name: str, content: bytes, notes: int) -> None:
+    table = read_table(write(tmp_path, content, name))
+    assert table.columns.to_pydict() == PLAIN
+    assert len(table.notes) == notes
+    assert table.n_rows == 2
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".feather", ".arrow", ".arrows"])
+def test_written_tables_are_read_back(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"t{suffix}"
+    columns = pa.table({**PLAIN, 'odd "name", it is': ['a,"b"\n\tc', None]})
+    write_table(columns, path)
+    table = read_table(path, text={'odd "name", it is'}).columns
+    assert table.select(list(PLAIN)).to_pydict() == PLAIN
+    assert table.column(3).to_pylist()[0] == 'a,"b"\n\tc'
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_compressed_text(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv.gz"
+    with pa.output_stream(str(path)) as stream:  # compresses by the suffix
+        stream.write(b"x,n,class\n1.5,3,a\n-2,4,b\n")
+    assert path.read_bytes()[:2] == b"\x1f\x8b"
+    assert read_table(path).columns.to_pydict() == PLAIN
+
+
+def test_standard_input_is_csv(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(b"x,n,class\n1.5,3,a\n-2,4,b\n"))
+    monkeypatch.setattr(sys, "stdin", stream)
+    table = read_table("-")
+    assert (table.name, table.columns.to_pydict()) == ("standard input", PLAIN)
+
+
+def test_text_columns_stay_as_they_are_spelled(tmp_path: Path) -> None:
+    path = write(tmp_path, "x, id \n1,007\n2,1.0\n")
+    assert read_table(path, text={"id"}).columns.column("id").to_pylist() == ["007", "1.0"]
+    assert read_table(path).columns.column("id").to_pylist() == [7, 1]
+
+
+def test_a_type_is_that_of_the_whole_column(tmp_path: Path) -> None:
+    """The first block holds whole numbers only; what follows must not fail or be cut off."""
+    rows = "1\n" * 5_000_000 + "2.5\n"
+    values = read_table(write(tmp_path, "x\n" + rows)).columns.column("x")
+    assert values[-1].as_py() == 2.5
+
+
+READ_ERRORS = [
+    ("t.csv", b"", "t.csv is empty: expected a header line with the names of the columns"),
+    ("t.csv", b"\n\r\n", "t.csv is empty"),
+    ("t.csv", b"a,b\n", "t.csv has a header but no rows"),
+    ("t.csv", b"a,b\n1,2\n1,2,3\n", "row 2 has 3 values, but the header has 2 columns (separ"),
+    ("t.csv", b"a,b\n1,2\n3\n", "row 2 has 1 values, but the header has 2 columns"),
+    ("t.csv", b"a,b\n1,\xe9\n", "column 'b' is not UTF-8 text; save the file as UTF-8"),
+    ("t.csv", b"a,\xe9\n1,2\n", "the header is not UTF-8 text; save the file as UTF-8"),
+    ("t.csv", b"PK\x00\x01,x\n1,2\n", "t.csv is not a text file: it holds zero bytes"),
+    ("t.parquet", b"a,b\n1,2\n", "t.parquet cannot be read as .parquet: "),
+    ("t.parquet", b"", "t.parquet cannot be read as .parquet: "),
+    ("t.feather", b"a,b\n1,2\n", "t.feather cannot be read as .feather: "),
+    ("t.arrow", b"", "t.arrow cannot be read as .arrow: "),
+    ("t.xlsx", b"PK", "told by its suffix; expected .csv, .tsv, .txt, .parquet, .feather or .arr"),
+    ("table", b"a\n1\n", "expected .csv, .tsv, .txt, .parquet, .feather or .arrow, got none"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "text"), READ_ERRORS)
+def test_read_errors(tmp_path: Path, name: str, content: bytes, text: str) -> None:
+    with pytest.raises(TableError) as caught:
+        read_table(write(tmp_path, content, name))
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file_and_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"none\.csv: no such file"):
+        read_table(tmp_path / "none.csv")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(TableError, match="is a folder: expected a file"):
+        read_table(tmp_path / "folder.csv")
+
+
+def test_labels_that_are_not_utf8(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"cannot be read as text: .*invalid UTF8"):
+        read_table(write(tmp_path, b"a,class\n1,\xe9\n"), text={"class"})
+
+
+def test_a_broken_parquet_header_without_columns(tmp_path: Path) -> None:
+    write_table(pa.table({}), tmp_path / "t.parquet")
+    with pytest.raises(TableError, match="has no columns"):
+        read_table(tmp_path / "t.parquet")
+
+
+# ---------------------------------------------------------------- columns as numbers
+
+NUMBERS = [
+    ("int32", pa.array([1, None, 3], pa.int32()), [1, np.nan, 3]),
+    ("uint64", pa.array([2**63 + 2048, 0, None], pa.uint64()), [2.0**63 + 2048, 0, np.nan]),
+    ("bool", pa.array([True, False, None]), [1, 0, np.nan]),
+    ("float16", pa.array(np.array([0.5, 1, np.nan], np.float16)), [0.5, 1, np.nan]),
+    ("decimal", pa.array([decimal.Decimal("1.25"), None, decimal.Decimal(2)]), [1.25, np.nan, 2]),
+    ("dictionary of numbers", pa.array([7, 8, 7]).dictionary_encode(), [7, 8, 7]),
+    ("text of numbers", pa.array(["1", " 2.5 ", None]), [1, 2.5, np.nan]),
+    ("dictionary of text", pa.array(["1", "2", "1"]).dictionary_encode(), [1, 2, 1]),
+    ("large text", pa.array(["1", "-2e3", None], pa.large_string()), [1, -2000, np.nan]),
+    ("nothing", pa.nulls(3), [np.nan] * 3),
+]
+
+
+@pytest.mark.parametrize(("values", "expected"), [row[1:] for row in NUMBERS], ids=lambda v: None)
+def test_numbers_of_any_type(values: pa.Array, expected: list[float]) -> None:
+    table = Table("t", pa.table({"a": values, "b": [0, 1, 2]}))
+    matrix = number_matrix(table, ["b", "a"])
+    np.testing.assert_array_equal(matrix, np.column_stack([[0, 1, 2], expected]))
+    assert matrix.flags.c_contiguous
+    assert matrix.dtype == np.float64
+
+
+def test_chunks_are_joined() -> None:
+    table = Table("t", pa.table({"a": pa.chunked_array([[1], [2.0, None]], pa.float64())}))
+    np.testing.assert_array_equal(number_matrix(table, ["a"]), [[1], [2], [np.nan]])
+
+
+DAY = datetime.date(2020, 1, 2)
+NUMBER_ERRORS = [
+    (["1", "x"], "column 'a' holds text: row 2 is 'x'; correct it, or leave the column out with"),
+    ([None, "NA", "?", "1", "tall"], "column 'a' holds text: row 5 is 'tall'"),
+    (["1_000", "2"], "column 'a' holds text: row 1 is '1_000'"),
+    (["3", "1,234.5"], "row 2 is '1,234.5', a number with thousands separators or a decimal comma"),
+    (["3", "1 234"], "row 2 is '1 234', a number with thousands separators"),
+    (["y" * 99], "row 1 is 'yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy…'"),
+    ([None, DAY], "column 'a' holds dates or times: row 2 is '2020-01-02'"),
+    ([[1.0], [2.0]], "column 'a' holds list<item: double> values: row 1 is '[1.0]'"),
+    ([1.0, float("-inf")], "column 'a' holds an infinite number in row 2"),
+]
+
+
+@pytest.mark.parametrize(("values", "text"), NUMBER_ERRORS)
+def test_number_errors(values: list[object], text: str) -> None:
+    table = Table("t.csv", pa.table({"b": [0] * len(values), "a": values}))
+    with pytest.raises(TableError) as caught:
+        number_matrix(table, ["b", "a"])
+    assert text in str(caught.value)
+    assert str(caught.value).startswith("t.csv: ")
+
+
+def test_all_columns_of_text_are_named() -> None:
+    table = Table("t", pa.table({name: ["x"] for name in "abc"}))
+    with pytest.raises(TableError, match=r"'a' holds text.*\(not numbers either: 'b', 'c'\)"):
+        number_matrix(table, ["a", "b", "c"])
+
+
+COLUMN_ERRORS = [
+    ("klass", ColumnError, "t has no column 'klass' (did you mean 'Class'?); its columns are 'id'"),
+    ("zebra", ColumnError, "t has no column 'zebra'; its columns are 'id', 'x', 'Class', 'x'"),
+    ("x", TableError, "t: the name 'x' stands over 2 columns (2, 4): give each column a name of"),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "text"), COLUMN_ERRORS)
+def test_column_errors(name: str, kind: type[TableError], text: str) -> None:
+    table = Table("t", pa.table([[1], [2], [3], [4]], names=["id", "x", "Class", "x"]))
+    with pytest.raises(kind) as caught:
+        column(table, name)
+    assert text in str(caught.value)
+
+
+# ---------------------------------------------------------------- columns as labels
+
+LABELS = [
+    (["b", None, "a", "b"], ["b", None, "a", "b"]),
+    ([" b", "NA", "?", "b "], ["b", None, None, "b"]),
+    ([3, None, 1, 3], [3, None, 1, 3]),
+    ([3.0, float("nan"), 1.0, None], [3, None, 1, None]),
+    (["3", "1.0", "", "-2"], [3, 1, None, -2]),
+    (["007", "7", "1", "1"], ["007", "7", "1", "1"]),
+    ([True, False, None, True], ["true", "false", None, "true"]),
+    ([decimal.Decimal("2.00"), decimal.Decimal("1.00"), None, None], [2, 1, None, None]),
+    ([DAY, None, DAY, DAY], ["2020-01-02", None, "2020-01-02", "2020-01-02"]),
+    ([str(10**30), "1", "1", "1"], [str(10**30), "1", "1", "1"]),
+]
+
+
+@pytest.mark.parametrize(("values", "expected"), LABELS)
+@pytest.mark.parametrize("encoded", [False, True])
+def test_labels_of_any_type(values: list[object], expected: list[object], encoded: bool) -> None:
+    array = pa.array(values).dictionary_encode() if encoded else pa.array(values)
+    codes, spellings = column_labels(pa.chunked_array([array]), "class")
+    names = class_values(spellings, "class").tolist()
+    assert [None if code < 0 else names[code] for code in codes] == expected
+    assert codes.dtype == np.int64
+
+
+LABEL_ERRORS = [
+    ([1.0, 2.5], "column 'y' holds numbers that are not whole, such as 2.5: classes are text or"),
+    (["1.5", "2"], "column 'y' holds numbers that are not whole, such as 1.5: classes are text or"),
+    ([[1], [2]], "column 'y' holds list<item: int64>, which cannot be labels"),
+    ([b"a", b"b"], "column 'y' holds binary, which cannot be labels"),
+]
+
+
+@pytest.mark.parametrize(("values", "text"), LABEL_ERRORS)
+def test_label_errors(values: list[object], text: str) -> None:
+    with pytest.raises(ColumnError) as caught:
+        class_values(column_labels(pa.chunked_array([pa.array(values)]), "y")[1], "y")
+    assert text in str(caught.value)
+
+
+def test_labels_are_matched_by_value_not_by_spelling() -> None:
+    codes, spellings = column_labels(pa.chunked_array([["2.0", "1", None, "2"]]), "y")
+    assert match_labels(codes, spellings, np.array([1, 2]), "y").tolist() == [1, 0, -1, 1]
+    assert match_labels(np.array([0]), ["02"], np.array(["01", "02"]), "y").tolist() == [1]
+    with pytest.raises(TableError, match=r"'y' holds '02' in row 1, .* it knows 1, 2"):
+        match_labels(np.array([0]), ["02"], np.array([1, 2]), "y")
+    with pytest.raises(TableError, match=r"'y' holds 'c' in row 2, .* it knows 'a', 'b'"):
+        match_labels(np.array([0, 1]), ["a", "c"], np.array(["a", "b"]), "y")
+
+
+# ---------------------------------------------------------------- writing
+
+
+def test_a_failed_write_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    path = write(tmp_path, "old")
+
+    def fail(beside: Path) -> None:
+        beside.write_text("half of the new")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), whole_file(path) as beside:
+        fail(beside)
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_a_file_keeps_its_mode_and_a_link_stays_a_link(tmp_path: Path) -> None:
+    path = write(tmp_path, "old")
+    path.chmod(0o640)
+    link = tmp_path / "link.csv"
+    link.symlink_to(path)
+    write_table(pa.table({"x": [1]}), link)
+    assert link.is_symlink()
+    assert path.read_text() == "x\n1\n"
+    assert path.stat().st_mode & 0o777 == 0o640
+    write_table(pa.table({"x": [1]}), tmp_path / "new.csv")
+    plain = write(tmp_path, "", "plain")
+    assert (tmp_path / "new.csv").stat().st_mode == plain.stat().st_mode
+
+
+def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="there is no folder"):
+        check_writable(tmp_path / "none" / "t.csv")
+    with pytest.raises(TableError, match="is a folder: expected the name of a file to write"):
+        check_writable(tmp_path)
+    with pytest.raises(TableError, match=r"expected a plain \.csv"):
+        write_table(pa.table({"x": [1]}), tmp_path / "t.csv.gz")
