@@ -1,0 +1,46 @@
+"""One set of kernels on two floors with the same signatures: compiled, and in NumPy.
+
+``_floor`` picks one at import; ``KERNELS`` is "native" or "numpy", ``ISA`` the instruction set.
+"""
+
+from __future__ import annotations
+
+from ._floor import ISA, KERNELS, floor, get_num_threads, set_num_threads
+
+__all__ = [
+    "ISA",
+    "KERNELS",
+    "binary_cross_entropy_elements",
+    "cross_entropy_hvp_rows",
+    "cross_entropy_jvp_rows",
+    "cross_entropy_rows",
+    "gaussian_features_rows",
+    "gaussian_features_vjp_rows",
+    "get_num_threads",
+    "log_softmax_jvp_rows",
+    "log_softmax_rows",
+    "log_softmax_vjp_rows",
+    "logsumexp_jvp_rows",
+    "logsumexp_rows",
+    "logsumexp_vjp_rows",
+    "set_num_threads",
+    "sigmoid_elements",
+    "softmax_rows",
+    "softmax_vjp_rows",
+]
+
+softmax_rows = floor.softmax_rows
+softmax_vjp_rows = floor.softmax_vjp_rows
+log_softmax_rows = floor.log_softmax_rows
+log_softmax_vjp_rows = floor.log_softmax_vjp_rows
+log_softmax_jvp_rows = floor.log_softmax_jvp_rows
+logsumexp_rows = floor.logsumexp_rows
+logsumexp_vjp_rows = floor.logsumexp_vjp_rows
+logsumexp_jvp_rows = floor.logsumexp_jvp_rows
+cross_entropy_rows = floor.cross_entropy_rows
+cross_entropy_jvp_rows = floor.cross_entropy_jvp_rows
+cross_entropy_hvp_rows = floor.cross_entropy_hvp_rows
+sigmoid_elements = floor.sigmoid_elements
+binary_cross_entropy_elements = floor.binary_cross_entropy_elements
+gaussian_features_rows = floor.gaussian_features_rows
+gaussian_features_vjp_rows = floor.gaussian_features_vjp_rows

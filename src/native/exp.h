@@ -1,0 +1,172 @@
+// exp, log1p and tanh of vectors. The polynomials are weighted minimax fits of
+// (exp(r) - 1 - r) / r^2 on |r| <= ln(2) / 2 and of (2 atanh(s) - 2 s) / s^3 in s^2.
+#pragma once
+
+#include "simd.h"
+
+namespace crossent::CROSSENT_ISA {
+namespace {
+
+template <class C>
+struct ExpConstants;
+
+// ln2_high has so few bits that its product with any exponent in use is exact, fused or not.
+template <>
+struct ExpConstants<float> {
+  static constexpr float log2e = 0x1.715476p+0f, ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
+  static constexpr float rounder = 0x1.8p23f;  // adding it leaves an integer in the low bits
+  static constexpr int bias = 127, mantissa_bits = 23;
+  static constexpr float lowest = -151, highest = 252;
+  static constexpr float direct = 208;  // |maximum| up to which numbers need no shift
+};
+template <>
+struct ExpConstants<double> {
+  static constexpr double log2e = 0x1.71547652b82fep+0, ln2_high = 0x1.62e42fefa2p-1;
+  static constexpr double ln2_low = 0x1.9ef35793c7673p-41, rounder = 0x1.8p52;
+  static constexpr int bias = 1023, mantissa_bits = 52;
+  static constexpr double lowest = -1076, highest = 2044;
+  static constexpr double direct = 1490;
+};
+
+INLINE F32 exp_polynomial(F32 r) {
+  F32 q = splat(0x1.6a22f4p-10f);
+  q = fma(q, r, splat(0x1.123a76p-7f));
+  q = fma(q, r, splat(0x1.5558f6p-5f));
+  q = fma(q, r, splat(0x1.555490p-3f));
+  return fma(q, r, splat(0x1.fffffcp-2f));
+}
+
+INLINE F64 exp_polynomial(F64 r) {
+  const F64 r2 = r * r, r4 = r2 * r2;
+  const F64 a = fma(splat(0x1.555555555555bp-3), r, splat(0.5));
+  const F64 b = fma(splat(0x1.111111110ec15p-7), r, splat(0x1.5555555555502p-5));
+  const F64 c = fma(splat(0x1.a01a01b39a755p-13), r, splat(0x1.6c16c16c307c4p-10));
+  const F64 d = fma(splat(0x1.71ddefd9603fep-19), r, splat(0x1.a01a0135ee328p-16));
+  const F64 e = fma(splat(0x1.af6c65f40c9b3p-26), r, splat(0x1.27e5b50931be8p-22));
+  const F64 top = fma(fma(splat(0x1.1e3cbe055559p-29), r2, e), r4, fma(d, r2, c));
+  return fma(top, r4, fma(b, r2, a));
+}
+
+template <class V>
+struct Reduced {
+  V exponent;  // an integer n with x = n ln 2 + r
+  V less_one;  // exp(r) - 1, |r| <= ln(2) / 2
+};
+
+// In place of a residual or a shift that is not there (adding a zero would still cost an operation).
+struct None {};
+template <class V>
+INLINE V plus(V a, V b) {
+  return a + b;
+}
+template <class V>
+INLINE V plus(V a, None) {
+  return a;
+}
+template <class V>
+INLINE V minus(V a, V b) {
+  return a - b;
+}
+template <class V>
+INLINE V minus(V a, None) {
+  return a;
+}
+
+template <class V, class Residual>
+INLINE Reduced<V> reduce(V x, Residual residual) {
+  using K = ExpConstants<Element<V>>;
+  const V n = fma(x, splat(K::log2e), splat(K::rounder)) - splat(K::rounder);
+  V r = fma(n, splat(-K::ln2_high), x);
+  r = plus(fma(n, splat(-K::ln2_low), r), residual);
+  return {n, fma(exp_polynomial(r), r * r, r)};
+}
+
+// 2^n for an integer n whose power is a normal number.
+template <class V>
+INLINE V power_of_two(V n) {
+  using C = Element<V>;
+  using K = ExpConstants<C>;
+  return (V)((Mask<C>)(n + splat(K::rounder + C(K::bias))) << K::mantissa_bits);
+}
+
+// x 2^n with gradual underflow: two factors, of which only the last can round.
+template <class V>
+INLINE V scale_by_power(V x, V n) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(x[0]) == 4)
+    return _mm512_maskz_scalef_ps(0xffff, x, n);
+  else
+    return _mm512_maskz_scalef_pd(0xff, x, n);
+#else
+  using K = ExpConstants<Element<V>>;
+  n = select(n > K::highest, splat(K::highest), n);
+  const V half = fma(n, splat(decltype(K::rounder)(0.5)), splat(K::rounder)) - splat(K::rounder);
+  return x * power_of_two(half) * power_of_two(n - half);
+#endif
+}
+
+// exp(x + residual) 2^-shift. A compare, no clamp, makes the lost lanes 0: NaN stays NaN.
+template <class V, class Residual, class Shift>
+INLINE V exp_shifted(V x, Residual residual, Shift shift) {
+  using K = ExpConstants<Element<V>>;
+  const Reduced<V> reduced = reduce(x, residual);
+  const V n = minus(reduced.exponent, shift);
+  const V value = scale_by_power(reduced.less_one + splat(decltype(K::rounder)(1)), n);
+  return select(n < K::lowest, V{}, value);
+}
+
+template <class V>
+INLINE V exp(V x) {
+  return exp_shifted(x, None{}, None{});
+}
+
+// z - maximum as it is, without the rounding of the subtraction.
+template <class V>
+INLINE V exp_of_difference(V z, V maximum) {
+  const Pair<V> difference = two_sum(z, -maximum);
+  return exp_shifted(difference.high, difference.low, None{});
+}
+
+// log(1 + x) for x >= 0.
+INLINE F64 log1p(F64 x) {
+  const F64 one = splat(1.0);
+  const Pair<F64> sum = two_sum(one, x);
+  const I64 root_half = I64{} + 0x3fe6a09e667f3bcd, unit = I64{} + 0x3ff0000000000000;
+  const I64 bits = (I64)sum.high + (unit - root_half);
+  const U64 biased = ((U64)bits >> 52) | 0x4330000000000000;  // as the float64 2^52 + exponent
+  const F64 exponent = (F64)biased - splat(0x1p52 + 1023);
+  const F64 t = (F64)((bits & 0x000fffffffffffff) + root_half) - one;
+  const F64 s = t / (splat(2.0) + t), z = s * s;
+  F64 p = splat(0x1.2b5f68a50d903p-3);
+  p = fma(p, z, splat(0x1.39fdcceb4bb45p-3));
+  p = fma(p, z, splat(0x1.7462b91b8df65p-3));
+  p = fma(p, z, splat(0x1.c71c62d5e53e0p-3));
+  p = fma(p, z, splat(0x1.2492492dfd86cp-2));
+  p = fma(p, z, splat(0x1.9999999995273p-2));
+  p = fma(p, z, splat(0x1.5555555555558p-1));
+  const F64 half_square = splat(0.5) * t * t;
+  const F64 low = s * (half_square + z * p) + fma(exponent, splat(0x1.9ef35793c7673p-41), sum.low / sum.high);
+  const F64 value = exponent * splat(0x1.62e42fefa2p-1) - ((half_square - low) - t);
+  return select(x < kInf, value, x);
+}
+
+INLINE double log1p(double x) { return log1p(splat(x))[0]; }
+
+struct Tanh {
+  F64 value, slope;  // tanh x and 1 - tanh(x)^2, which does not cancel
+};
+
+// tanh x = -E / (2 + E) with E = exp(-2 |x|) - 1.
+INLINE Tanh tanh(F64 x) {
+  const F64 one = splat(1.0), size = absolute(x);
+  const F64 argument = splat(-2.0) * select(size > 400.0, splat(400.0), size);
+  const Reduced<F64> reduced = reduce(argument, None{});
+  const F64 scale = scale_by_power(one, reduced.exponent);
+  const F64 less_one = fma(scale, reduced.less_one, scale - one);
+  const F64 decay = fma(scale, reduced.less_one, scale), whole = one + decay;
+  const F64 value = -less_one / (splat(2.0) + less_one);
+  return {select(x < 0, -value, value), splat(4.0) * decay / (whole * whole)};
+}
+
+}  // namespace
+}  // namespace crossent::CROSSENT_ISA

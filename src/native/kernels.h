@@ -1,0 +1,75 @@
+// What the bindings and the kernels of every instruction set agree on. Plain data, no code.
+#pragma once
+
+#include <stdint.h>
+
+namespace crossent {
+
+enum DType { kFloat16, kBFloat16, kFloat32, kFloat64, kDTypes };
+
+// softmax, log_softmax, logsumexp and their derivatives; (M, K) or, for the reduced side, (M,).
+struct RowsCall {
+  const void* first;   // logits, probabilities or log-probabilities
+  const void* second;  // cotangent or tangent
+  void* out;
+  int64_t n_classes;
+};
+
+struct CrossEntropyCall {
+  const void* logits;         // (M, K)
+  const int64_t* labels;      // (M,) or null
+  const void* targets;        // (M, K) in the compute dtype, or null
+  const void* tangent;        // (M, K) for jvp and hvp
+  const double* row_weight;   // (M,) or null: 1
+  const double* class_weight; // (K,) or null: 1
+  const uint8_t* mask;        // (M, K) or (K,) or null
+  int64_t mask_stride;        // K or 0
+  int64_t n_classes;
+  double gradient_factor, label_smoothing, temperature, softcap, z_loss;  // softcap 0: none
+  bool gauss_newton;
+  double* loss;               // (M,)
+  double* loss_tangent;       // (M,)
+  void* out;                  // (M, K): gradient or Hessian-vector product; may be null
+};
+
+struct BinaryCall {
+  const void* logits;        // (M,)
+  const void* targets;       // (M,) in the compute dtype
+  const double* row_weight;  // (M,) or null: 1
+  double gradient_factor, label_smoothing, temperature, weight_of_0, weight_of_1;
+  double* loss;
+  void* out;                 // (M,) gradient or null
+};
+
+struct GaussianCall {
+  const void* inputs;     // (N, D)
+  const void* centers;    // (n, D)
+  const void* beta;       // (n,)
+  const void* cotangent;  // (N, n)
+  int64_t n_samples, n_inputs, n_features;
+  bool radial;
+  void* out;              // (N, n); for inputs' gradient (N, D)
+  void* centers_out;      // (n, D) or null
+  void* beta_out;         // (n,) or null
+};
+
+// Each works on the rows (for the gradient of the parameters: the tiles of features) begin ... end.
+template <class Call>
+using Kernel = void (*)(const Call&, int64_t begin, int64_t end);
+
+struct KernelTable {
+  const char* isa;
+  Kernel<RowsCall> softmax[kDTypes], log_softmax[kDTypes], logsumexp[kDTypes];
+  Kernel<RowsCall> softmax_vjp[kDTypes], log_softmax_vjp[kDTypes], log_softmax_jvp[kDTypes];
+  Kernel<RowsCall> logsumexp_vjp[kDTypes], logsumexp_jvp[kDTypes];
+  Kernel<CrossEntropyCall> cross_entropy[kDTypes], cross_entropy_general[kDTypes];
+  Kernel<CrossEntropyCall> cross_entropy_jvp[kDTypes], cross_entropy_hvp[kDTypes];
+  Kernel<RowsCall> sigmoid[kDTypes];
+  Kernel<BinaryCall> binary_cross_entropy[kDTypes];
+  Kernel<GaussianCall> gaussian_features[kDTypes];    // null for 16-bit numbers, as the next two
+  Kernel<GaussianCall> gaussian_inputs_vjp[kDTypes];
+  Kernel<GaussianCall> gaussian_parameters_vjp[kDTypes];
+  int feature_tile[kDTypes];                          // features a tile holds
+};
+
+}  // namespace crossent
