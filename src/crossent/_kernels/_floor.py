@@ -7,6 +7,7 @@ fallback. ``CROSSENT_NUM_THREADS`` is the number of threads to begin with.
 
 from __future__ import annotations
 
+import importlib
 import os
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -21,13 +22,13 @@ _FLOORS = ("numpy", "baseline", "avx2", "avx512")
 
 def _compiled() -> ModuleType | None:
     """The compiled kernels, or None where the installation has none."""
+    name = f"{__package__}._native"
     try:
-        from . import _native
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name != f"{__package__}._native":
+        if error.name != name:
             raise  # it is there and cannot be loaded: to hide that would be a silent fallback
         return None
-    return _native
 
 
 def _choose() -> tuple[ModuleType, str]:
