@@ -8,8 +8,6 @@ import sys
 
 import pytest
 
-pytest.importorskip("importlinter", reason="import-linter is not installed (make lint)")
-
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 

@@ -90,13 +90,13 @@ def measure_together(
 def peak_bytes(function: Call) -> int | None:
     """By how much the process grows at most during one call, after a first call; Linux only."""
     function()
-    try:
-        _CLEAR.write_text("5")  # the high-water mark starts anew
-    except OSError:
-        return None
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of the GNU C library
     if trim is not None:
         trim(0)  # freed memory goes back to the system, so that using it again is seen
+    try:
+        _CLEAR.write_text("5")  # the high-water mark starts anew, from what is held now
+    except OSError:
+        return None
     before = _kilobytes("VmRSS")
     function()
     return max(0, _kilobytes("VmHWM") - before) * 1024
