@@ -20,6 +20,8 @@ from ._tables import COMPRESSIONS, DELIMITERS, TableError, table_format
 
 __all__ = ["check_writable", "whole_file", "write_table"]
 
+_PIECE = 1 << 14  # characters
+
 
 def check_writable(path: Path) -> None:
     """Refuse early what could not be written later.
@@ -90,7 +92,9 @@ def write_table(table: pa.Table, path: Path | None) -> None:
     if path is None:
         with io.BytesIO() as buffer:
             _write_text(table, buffer, ",")
-            sys.stdout.write(buffer.getvalue().decode())
+            text = buffer.getvalue().decode()
+        for start in range(0, len(text), _PIECE):  # unbuffered, a write may end halfway, unsaid
+            sys.stdout.write(text[start : start + _PIECE])
         return
     kind = table_format(path)
     if path.suffix.lower() in COMPRESSIONS:
