@@ -1,0 +1,71 @@
+"""The judge judged: every planted slip is found where it is, and nothing right is accused."""
+
+import numpy as np
+import pytest
+
+import crossent
+from crossent.verify import run
+from tests.verify.planted import SLIPS, build
+
+RIGHT = build(None)
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_planted_slip_is_caught(slip):
+    operation, dtypes = SLIPS[slip]
+    records = run(build(slip), operations=[operation], dtypes=dtypes)
+    failed = [record for record in records if not record.passed]
+    assert failed
+    assert {record.operation for record in failed} == {operation}
+
+
+@pytest.mark.parametrize("operation", RIGHT)
+def test_right_implementation_is_not_accused(operation):
+    failed = [record for record in run(RIGHT, operations=[operation]) if not record.passed]
+    assert not failed, failed[:5]
+
+
+def test_what_fails_to_return_is_recorded_not_raised():
+    def broken(logits, **options):
+        raise ZeroDivisionError("planted")
+
+    records = run({"softmax": broken}, dtypes=["float32"])
+    assert all(record.problem == "raised ZeroDivisionError: planted" for record in records)
+
+
+def test_missing_gradient_is_recorded():
+    records = run(
+        {"cross_entropy_value_and_grad": crossent.cross_entropy},
+        dtypes=["float32"],
+    )
+    assert {record.problem for record in records} == {"returned 1 arrays where 2 were due"}
+
+
+def test_wrong_shape_is_recorded():
+    records = run({"logsumexp": crossent.softmax}, dtypes=["float64"])
+    assert any("has shape" in record.problem for record in records)
+
+
+@pytest.mark.parametrize(
+    ("implementation", "operations", "message"),
+    [
+        (RIGHT, ["softmin"], "no operation is called 'softmin'"),
+        ({}, ["softmax"], "the implementation has no function 'softmax'"),
+        ({}, None, "nothing to judge"),
+    ],
+)
+def test_what_cannot_be_judged_is_an_error(implementation, operations, message):
+    with pytest.raises(ValueError, match=message):
+        run(implementation, operations=operations)
+
+
+def test_record_as_json_values():
+    def broken(x):
+        return np.full(x.shape, np.nan, x.dtype)
+
+    (record, *_) = run({"sigmoid": broken}, dtypes=["float64"])
+    values = record.as_dict()
+    assert values["ulp"] == "inf"
+    assert values["got"] == "nan"
+    assert values["index"] == [0]
+    assert values["passed"] is False
