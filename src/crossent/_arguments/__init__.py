@@ -1,0 +1,81 @@
+"""Every check of an argument, and every text that tells a caller what to do about it."""
+
+from __future__ import annotations
+
+from ._arrays import (
+    as_floating,
+    as_like,
+    as_logits,
+    as_output,
+    as_rows,
+    as_vector,
+    check_same_shape,
+    compute_dtype,
+    is_plain,
+    normalized_axis,
+    row_shape,
+)
+from ._layers import (
+    Gaussian,
+    Linear,
+    as_cotangent,
+    as_gaussian,
+    as_linear,
+    as_needs,
+    as_workspace,
+)
+from ._options import (
+    LossOptions,
+    as_sample_weight,
+    loss_options,
+)
+from ._scalars import (
+    as_normalizer,
+    as_number,
+    as_positive,
+    as_thread_count,
+    check_choice,
+)
+from ._targets import (
+    Target,
+    as_binary_target,
+    as_class_mask,
+    as_target,
+    refuse_mass_on_masked_classes,
+    target_rows,
+)
+
+__all__ = [
+    "Gaussian",
+    "Linear",
+    "LossOptions",
+    "Target",
+    "as_binary_target",
+    "as_class_mask",
+    "as_cotangent",
+    "as_floating",
+    "as_gaussian",
+    "as_like",
+    "as_linear",
+    "as_logits",
+    "as_needs",
+    "as_normalizer",
+    "as_number",
+    "as_output",
+    "as_positive",
+    "as_rows",
+    "as_sample_weight",
+    "as_target",
+    "as_thread_count",
+    "as_vector",
+    "as_workspace",
+    "check_choice",
+    "check_same_shape",
+    "compute_dtype",
+    "is_plain",
+    "loss_options",
+    "normalized_axis",
+    "refuse_mass_on_masked_classes",
+    "row_shape",
+    "target_rows",
+]

@@ -1,0 +1,88 @@
+"""Checks of what bends a loss: smoothing, temperature, softcap, z-loss and weights."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from .._typing import Array, ArrayLike
+from ._arrays import as_floating, check_same_shape
+from ._scalars import as_number, as_positive
+
+__all__ = [
+    "LossOptions",
+    "as_sample_weight",
+    "loss_options",
+]
+
+
+class LossOptions(NamedTuple):
+    """What bends the plain cross-entropy, checked, in the order of the mathematics.
+
+    ``class_weight`` is float64 (K,); ``mask`` is bool, (M, K) or (K,), True where a class counts.
+    """
+
+    label_smoothing: float = 0.0
+    temperature: float = 1.0
+    softcap: float | None = None
+    z_loss: float = 0.0
+    class_weight: Array | None = None
+    mask: Array | None = None
+
+
+def loss_options(
+    n_classes: int,
+    *,
+    class_weight: ArrayLike | None,
+    label_smoothing: float,
+    temperature: float,
+    softcap: float | None = None,
+    z_loss: float = 0.0,
+) -> LossOptions:
+    """Check the scalars and the class weights (the mask comes with the rows)."""
+    if label_smoothing == 0.0 and temperature == 1.0 and softcap is None and z_loss == 0.0:
+        return LossOptions(class_weight=_as_class_weight(class_weight, n_classes))
+    smoothing = as_number(label_smoothing, "label_smoothing")
+    if not 0.0 <= smoothing <= 1.0:
+        raise ValueError(f"label_smoothing must be in [0, 1], got {label_smoothing!r}")
+    zeta = as_number(z_loss, "z_loss")
+    if not 0.0 <= zeta < math.inf:
+        raise ValueError(f"z_loss must be finite and not negative, got {z_loss!r}")
+    return LossOptions(
+        label_smoothing=smoothing,
+        temperature=as_positive(temperature, "temperature"),
+        softcap=None if softcap is None else as_positive(softcap, "softcap"),
+        z_loss=zeta,
+        class_weight=_as_class_weight(class_weight, n_classes),
+    )
+
+
+def _as_class_weight(class_weight: ArrayLike | None, n_classes: int) -> Array | None:
+    if class_weight is None:
+        return None
+    weight = as_floating(class_weight, "class_weight").astype(np.float64)
+    check_same_shape(weight.shape, (n_classes,), "class_weight", f"{n_classes} classes")
+    _refuse_bad_weights(weight, "class_weight")
+    return np.ascontiguousarray(weight)
+
+
+def as_sample_weight(sample_weight: ArrayLike | None, shape: tuple[int, ...]) -> Array | None:
+    """One non-negative finite weight a row, as float64 (M,)."""
+    if sample_weight is None:
+        return None
+    weight = as_floating(sample_weight, "sample_weight").astype(np.float64)
+    check_same_shape(weight.shape, shape, "sample_weight", "one weight a row")
+    weight = weight.reshape(-1)
+    _refuse_bad_weights(weight, "sample_weight")
+    return weight
+
+
+def _refuse_bad_weights(weight: Array, name: str) -> None:
+    bad = ~((weight >= 0.0) & (weight < math.inf))
+    if bad.any():
+        index = int(bad.argmax())
+        raise ValueError(
+            f"{name}[{index}] is {weight[index]}: weights must be finite and not negative"
+        )

@@ -1,0 +1,176 @@
+"""Checks of the truth a row is compared with, and of the classes it may belong to."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from .._typing import Array, ArrayLike
+from ._arrays import (
+    as_floating,
+    as_rows,
+    as_vector,
+    check_same_shape,
+    compute_dtype,
+    is_plain,
+    row_shape,
+)
+
+__all__ = [
+    "Target",
+    "as_binary_target",
+    "as_class_mask",
+    "as_target",
+    "refuse_mass_on_masked_classes",
+    "target_rows",
+]
+
+
+def as_class_mask(
+    where: ArrayLike | None, shape: tuple[int, ...], axis: int, *, name: str = "where"
+) -> Array | None:
+    """``where`` broadcast to the logits, as bool rows (M, K), or (K,) for all rows alike."""
+    if where is None or where is True:
+        return None
+    mask = np.asarray(where)
+    if mask.dtype != np.bool_:
+        raise TypeError(f"{name} must be an array of bool (True keeps a class), got {mask.dtype}")
+    if mask.shape == shape[-1:] and axis == len(shape) - 1:
+        return np.ascontiguousarray(mask)
+    try:
+        mask = np.broadcast_to(mask, shape)
+    except ValueError:
+        raise ValueError(
+            f"{name} has shape {mask.shape}, which does not broadcast to the logits' {shape}"
+        ) from None
+    return as_rows(mask, axis)
+
+
+class Target(NamedTuple):
+    """Labels int64 (M,) or targets (M, K) of any float, and which rows are ignored (None: none)."""
+
+    values: Array
+    ignored: Array | None
+
+
+def target_rows(values: Array, rows: slice, dtype: np.dtype[Any]) -> Array:
+    """Some rows of labels as they are, or of targets in the dtype that logits are computed in."""
+    part = values[rows]
+    return part if part.ndim == 1 else part.astype(compute_dtype(dtype), copy=False)
+
+
+def as_target(
+    target: ArrayLike,
+    shape: tuple[int, ...],
+    axis: int,
+    ignore_index: int | None = None,
+) -> Target:
+    """Tell labels from targets by shape, and check every row of either before any computing."""
+    array = np.asarray(target)
+    if array.shape == shape:
+        if ignore_index is not None:
+            raise ValueError(
+                "ignore_index belongs to integer labels; for probability targets give the row "
+                "a sample_weight of 0"
+            )
+        return Target(_as_probabilities(array, axis), None)
+    labels_shape = row_shape(shape, axis)
+    if array.shape != labels_shape:
+        raise ValueError(
+            f"target has shape {array.shape}, but logits of shape {shape} with class axis {axis} "
+            f"ask for labels of shape {labels_shape} or targets of shape {shape}"
+        )
+    return _as_labels(array, shape[axis], ignore_index)
+
+
+def _as_labels(array: Array, n_classes: int, ignore_index: int | None) -> Target:
+    if array.dtype.kind not in "biu":
+        raise TypeError(
+            f"labels must be integers, but their dtype is {array.dtype}: pass labels.astype(int), "
+            "or targets of the logits' shape if they are probabilities"
+        )
+    ignored = None
+    if ignore_index is not None:
+        mask = array == ignore_index
+        if mask.any():
+            ignored = mask.reshape(-1)
+            array = np.where(mask, array.dtype.type(0), array)
+    if array.size and not (int(array.min()) >= 0 and int(array.max()) < n_classes):
+        _refuse_label(array, n_classes)
+    labels = array.reshape(-1).astype(np.int64, copy=False)
+    return Target(labels if is_plain(labels) else labels.copy(), ignored)
+
+
+def _refuse_label(array: Array, n_classes: int) -> NoReturn:
+    index = int(((array < 0) | (array >= n_classes)).reshape(-1).argmax())
+    where = ", ".join(str(int(i)) for i in np.unravel_index(index, array.shape))
+    value = array.reshape(-1)[index]
+    hint = " (to leave rows out, name their label as ignore_index)" if value < 0 else ""
+    raise ValueError(
+        f"labels[{where}] is {value}, but there are {n_classes} classes "
+        f"(0 ... {n_classes - 1}){hint}"
+    )
+
+
+def _as_probabilities(array: Array, axis: int) -> Array:
+    targets = as_rows(as_floating(array, "target"), axis)
+    if targets.size and not (targets.min() >= 0.0 and targets.max() < math.inf):
+        row, column = np.unravel_index(
+            int((~((targets >= 0.0) & (targets < math.inf))).argmax()), targets.shape
+        )
+        raise ValueError(
+            f"targets of row {row} hold {targets[row, column]} for class {column}: "
+            "they must be finite and not negative"
+        )
+    return targets
+
+
+def as_binary_target(
+    target: ArrayLike,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    ignore_index: int | None = None,
+) -> Target:
+    """Labels 0 and 1, or probabilities of class 1, one a row, as numbers (M,)."""
+    array = np.asarray(target)
+    check_same_shape(array.shape, shape, "target", "the logits, one label or probability each")
+    if array.dtype.kind in "biu":
+        labels, ignored = _as_labels(array, 2, ignore_index)
+        return Target(labels.astype(compute_dtype(dtype)), ignored)
+    if ignore_index is not None:
+        raise ValueError(
+            "ignore_index belongs to integer labels; for probability targets give the row "
+            "a sample_weight of 0"
+        )
+    values = as_vector(as_floating(array, "target")).astype(compute_dtype(dtype), copy=False)
+    bad = ~((values >= 0.0) & (values <= 1.0))
+    if bad.any():
+        index = int(bad.argmax())
+        raise ValueError(
+            f"target[{index}] is {values[index]}: the probability of class 1 must be in [0, 1]"
+        )
+    return Target(values, None)
+
+
+def refuse_mass_on_masked_classes(truth: Target, mask: Array, absent: Array) -> None:
+    """A label, or target mass, on a class that is masked is an error, except in absent rows."""
+    values = truth.values
+    if values.ndim == 1:
+        kept = mask[values] if mask.ndim == 1 else mask[np.arange(len(values)), values]
+        wrong = ~kept & ~absent
+    else:
+        wrong = ((values > 0.0) & ~mask).any(axis=1) & ~absent
+    if not wrong.any():
+        return
+    row = int(wrong.argmax())
+    if values.ndim == 1:
+        raise ValueError(
+            f"labels[{row}] is {values[row]}, a class that `where` masks in that row: "
+            "unmask it, or leave the row out by ignore_index"
+        )
+    raise ValueError(
+        f"targets of row {row} have mass on a class that `where` masks in that row: "
+        "unmask the class or set its target to 0"
+    )

@@ -1,0 +1,45 @@
+"""Every kernel as its formula: the floor to read, and the one in use where nothing was compiled.
+
+One notation (docs/notation.md): z logits, a their row maximum, p probabilities, l logsumexp,
+y targets, g what comes back, v what goes forward. Arguments are trusted: the doors in ``ops``
+have checked them. Arrays are C-contiguous; rows are (M, K); results go into the last arguments,
+which may be the memory of the first. Work is done block of rows by block of rows, so that the
+temporaries of a formula stay in cache and never grow with M.
+
+float16, bfloat16 and float32 are computed in float64 and rounded once; float64 is computed in
+float64, with the rounding error of every subtraction z - a carried into the exponential.
+"""
+
+from __future__ import annotations
+
+from ._binary import binary_cross_entropy_elements, sigmoid_elements
+from ._cross_entropy import cross_entropy_hvp_rows, cross_entropy_jvp_rows, cross_entropy_rows
+from ._gaussian_features import gaussian_features_rows, gaussian_features_vjp_rows
+from ._softmax import (
+    log_softmax_jvp_rows,
+    log_softmax_rows,
+    log_softmax_vjp_rows,
+    logsumexp_jvp_rows,
+    logsumexp_rows,
+    logsumexp_vjp_rows,
+    softmax_rows,
+    softmax_vjp_rows,
+)
+
+__all__ = [
+    "binary_cross_entropy_elements",
+    "cross_entropy_hvp_rows",
+    "cross_entropy_jvp_rows",
+    "cross_entropy_rows",
+    "gaussian_features_rows",
+    "gaussian_features_vjp_rows",
+    "log_softmax_jvp_rows",
+    "log_softmax_rows",
+    "log_softmax_vjp_rows",
+    "logsumexp_jvp_rows",
+    "logsumexp_rows",
+    "logsumexp_vjp_rows",
+    "sigmoid_elements",
+    "softmax_rows",
+    "softmax_vjp_rows",
+]

@@ -1,0 +1,47 @@
+"""The array functions: NumPy in, NumPy out. One operation a file, its derivatives beside it."""
+
+from __future__ import annotations
+
+from ._binary import binary_cross_entropy, binary_cross_entropy_value_and_grad, sigmoid
+from ._cross_entropy import (
+    cross_entropy,
+    cross_entropy_hvp,
+    cross_entropy_jvp,
+    cross_entropy_value_and_grad,
+)
+from ._gaussian_features import GaussianGradients, gaussian_features, gaussian_features_vjp
+from ._linear_cross_entropy import (
+    LinearGradients,
+    linear_cross_entropy,
+    linear_cross_entropy_value_and_grad,
+)
+from ._log_softmax import log_softmax, log_softmax_jacobian, log_softmax_jvp, log_softmax_vjp
+from ._logsumexp import logsumexp, logsumexp_jvp, logsumexp_vjp
+from ._softmax import softmax, softmax_jacobian, softmax_jvp, softmax_vjp
+
+__all__ = [
+    "GaussianGradients",
+    "LinearGradients",
+    "binary_cross_entropy",
+    "binary_cross_entropy_value_and_grad",
+    "cross_entropy",
+    "cross_entropy_hvp",
+    "cross_entropy_jvp",
+    "cross_entropy_value_and_grad",
+    "gaussian_features",
+    "gaussian_features_vjp",
+    "linear_cross_entropy",
+    "linear_cross_entropy_value_and_grad",
+    "log_softmax",
+    "log_softmax_jacobian",
+    "log_softmax_jvp",
+    "log_softmax_vjp",
+    "logsumexp",
+    "logsumexp_jvp",
+    "logsumexp_vjp",
+    "sigmoid",
+    "softmax",
+    "softmax_jacobian",
+    "softmax_jvp",
+    "softmax_vjp",
+]

@@ -1,0 +1,133 @@
+"""Gaussian features, exp(-beta_j (x_i - c_j)^2) summed or multiplied over inputs, and gradients."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import _kernels
+from .._arguments import as_gaussian, as_output, as_rows, check_same_shape
+from .._typing import Array, ArrayLike, Floating
+
+__all__ = ["GaussianGradients", "gaussian_features", "gaussian_features_vjp"]
+
+
+class GaussianGradients(NamedTuple):
+    """Gradients in what :func:`gaussian_features` takes, each of that argument's shape."""
+
+    inputs: Floating
+    centers: Floating
+    beta: Floating
+
+
+def gaussian_features(
+    inputs: ArrayLike,
+    centers: ArrayLike,
+    beta: ArrayLike,
+    *,
+    kind: str = "additive",
+    out: Array | None = None,
+) -> Floating:
+    """Features that say how near each input lies to each of n centers.
+
+    additive: ``phi_ij = sum_s exp(-beta_j (x_is - c_js)^2)``;
+    radial: ``phi_ij = exp(-beta_j sum_s (x_is - c_js)^2)``.
+
+    Parameters
+    ----------
+    inputs : array_like, shape (..., D)
+        float32 or float64 (16-bit numbers are computed in float32, integers in float64).
+    centers : array_like, shape (n, D)
+    beta : array_like, shape (n,)
+        Positive; one over the squared width: a feature narrows as its beta grows.
+    kind : {"additive", "radial"}
+    out : ndarray, shape (..., n), optional
+
+    Returns
+    -------
+    ndarray, shape (..., n)
+        In [0, D] (additive) or [0, 1] (radial).
+
+    Raises
+    ------
+    TypeError
+        For complex or object arrays.
+    ValueError
+        Where shapes do not fit, or a beta is not positive and finite.
+
+    Examples
+    --------
+    >>> import crossent as ce
+    >>> ce.gaussian_features([[0.0, 0.0]], [[0.0, 0.0]], [1.0])
+    array([[2.]])
+    >>> ce.gaussian_features([[0.0, 0.0]], [[0.0, 0.0]], [1.0], kind="radial")
+    array([[1.]])
+    """
+    given = as_gaussian(inputs, centers, beta, kind)
+    shape = (*given.inputs.shape[:-1], len(given.centers))
+    rows = as_rows(given.inputs, given.inputs.ndim - 1)
+    result = np.empty((len(rows), shape[-1]), given.inputs.dtype)
+    as_output(out, shape, result.dtype)
+    _kernels.gaussian_features_rows(rows, given.centers, given.beta, kind, result)
+    if out is None:
+        return result.reshape(shape)
+    out[...] = result.reshape(shape)
+    return out
+
+
+def gaussian_features_vjp(
+    inputs: ArrayLike,
+    centers: ArrayLike,
+    beta: ArrayLike,
+    cotangent: ArrayLike,
+    *,
+    kind: str = "additive",
+) -> GaussianGradients:
+    """Backward pass of the Gaussian features: gradients in inputs, centers and beta.
+
+    With d = x - c, e the exponential of the kind and h the cotangent:
+    ``dE/dx_is = -2 sum_j h_ij beta_j d_ijs e_ijs``, ``dE/dc_js = 2 beta_j sum_i h_ij d_ijs e_ijs``,
+    ``dE/dbeta_j = -sum_i h_ij sum_s d_ijs^2 e_ijs``.
+
+    Parameters
+    ----------
+    inputs, centers, beta, kind
+        As in :func:`gaussian_features`.
+    cotangent : array_like, shape (..., n)
+        The gradient of something in the features.
+
+    Returns
+    -------
+    GaussianGradients
+        ``inputs`` (..., D), ``centers`` (n, D), ``beta`` (n,). For a positive beta trained by its
+        logarithm multiply: dE/dlog beta = beta dE/dbeta.
+
+    Raises
+    ------
+    TypeError
+        For complex or object arrays.
+    ValueError
+        Where shapes do not fit, or a beta is not positive and finite.
+
+    Examples
+    --------
+    >>> import crossent as ce
+    >>> gradients = ce.gaussian_features_vjp([[1.0]], [[0.0]], [1.0], [[1.0]])
+    >>> float(gradients.centers[0, 0])
+    0.7357588823428847
+    """
+    given = as_gaussian(inputs, centers, beta, kind)
+    shape = (*given.inputs.shape[:-1], len(given.centers))
+    h = np.asarray(cotangent, given.inputs.dtype)
+    check_same_shape(h.shape, shape, "cotangent", "the features")
+    rows = as_rows(given.inputs, given.inputs.ndim - 1)
+    gradients = GaussianGradients(
+        np.empty(rows.shape, rows.dtype),
+        np.empty(given.centers.shape, rows.dtype),
+        np.empty(given.beta.shape, rows.dtype),
+    )
+    _kernels.gaussian_features_vjp_rows(
+        rows, given.centers, given.beta, as_rows(h, h.ndim - 1), kind, *gradients
+    )
+    return gradients._replace(inputs=gradients.inputs.reshape(given.inputs.shape))

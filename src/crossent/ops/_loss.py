@@ -1,0 +1,213 @@
+"""What every cross-entropy shares: which rows count, by how much, and how they are reduced."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple, TypedDict
+
+import numpy as np
+
+from .._arguments import (
+    LossOptions,
+    Target,
+    as_binary_target,
+    as_class_mask,
+    as_normalizer,
+    as_sample_weight,
+    as_target,
+    check_choice,
+    compute_dtype,
+    loss_options,
+    refuse_mass_on_masked_classes,
+    row_shape,
+)
+from .._typing import Array, ArrayLike
+
+__all__ = ["LossKeywords", "LossRows", "Reduction", "plan_binary_loss", "plan_loss"]
+
+
+class LossKeywords(TypedDict, total=False):
+    """The options of :func:`crossent.cross_entropy`, taken by each of its derivatives too."""
+
+    class_weight: ArrayLike | None
+    sample_weight: ArrayLike | None
+    ignore_index: int | None
+    label_smoothing: float
+    temperature: float
+    softcap: float | None
+    z_loss: float
+    where: ArrayLike | None
+    reduction: str
+    normalizer: str | float
+    empty: str
+
+
+class Reduction(NamedTuple):
+    """How the losses of the rows become what is returned."""
+
+    kind: str  # "none", "sum" or "mean"
+    normalizer: float  # what a mean is divided by
+    empty: float | None  # what a mean over nothing is (nan or 0), None where there is something
+    dtype: np.dtype[Any]  # of the logits
+    shape: tuple[int, ...]  # of the rows
+
+    @property
+    def gradient_factor(self) -> float:
+        """What the gradient of a row's loss is multiplied by."""
+        return 1.0 if self.kind != "mean" or self.empty is not None else 1.0 / self.normalizer
+
+    def of_losses(self, losses: Array) -> Any:
+        """Reduce float64 losses (M,): one a row in the logits' dtype, or a scalar."""
+        if self.kind == "none":
+            with np.errstate(over="ignore"):
+                return losses.astype(self.dtype).reshape(self.shape)[()]
+        return self.of_sum(float(losses.sum()))
+
+    def of_sum(self, total: float) -> Any:
+        """Reduce the sum of all rows' losses to a scalar (float32 for 16-bit logits)."""
+        if self.kind == "mean":
+            total = self.empty if self.empty is not None else total / self.normalizer
+        with np.errstate(over="ignore"):
+            return compute_dtype(self.dtype).type(total)
+
+    def of_gradient(self, gradient: Array) -> None:
+        """Give an empty mean's gradient the value of its loss, in place."""
+        if self.empty is not None:
+            gradient[...] = self.empty
+
+
+class LossRows(NamedTuple):
+    """One loss over rows, checked: everything but the logits themselves."""
+
+    target: Array  # labels int64 (M,) or targets (M, K)
+    row_weight: Array | None  # float64 (M,), 0 where a row is absent; None: all 1
+    options: LossOptions
+    reduction: Reduction
+
+
+def plan_loss(
+    shape: tuple[int, ...],
+    axis: int,
+    dtype: np.dtype[Any],
+    target: ArrayLike,
+    *,
+    class_weight: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    temperature: float = 1.0,
+    softcap: float | None = None,
+    z_loss: float = 0.0,
+    where: ArrayLike | None = None,
+    reduction: str = "mean",
+    normalizer: str | float = "weight",
+    empty: str = "nan",
+) -> LossRows:
+    """Check all arguments of a loss of logits of this shape, before anything is computed."""
+    check_choice(reduction, ("none", "sum", "mean"), "reduction")
+    check_choice(empty, ("nan", "zero", "raise"), "empty")
+    normalizer = as_normalizer(normalizer)
+    options = loss_options(
+        shape[axis],
+        class_weight=class_weight,
+        label_smoothing=label_smoothing,
+        temperature=temperature,
+        softcap=softcap,
+        z_loss=z_loss,
+    )
+    rows = row_shape(shape, axis)
+    truth = as_target(target, shape, axis, ignore_index)
+    weight = as_sample_weight(sample_weight, rows)
+    absent = truth.ignored
+    if where is not None:
+        mask = as_class_mask(where, shape, axis)
+        if mask is not None:
+            options = options._replace(mask=mask)
+            without_class = np.broadcast_to(~mask.any(axis=-1), (math.prod(rows),))
+            absent = without_class if absent is None else absent | without_class
+            unseen = absent if weight is None else absent | (weight == 0.0)
+            refuse_mass_on_masked_classes(truth, mask, unseen)
+    weight, n_present = _with_absent(weight, absent, math.prod(rows))
+    of_target = None
+    if options.class_weight is not None:
+        of_target = _weight_of_target(truth, options.class_weight)
+    divisor = 1.0 if reduction != "mean" else _divisor(normalizer, weight, n_present, of_target)
+    reduced = Reduction(reduction, divisor, _empty_mean(empty, divisor), dtype, rows)
+    return LossRows(truth.values, weight, options, reduced)
+
+
+def plan_binary_loss(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    target: ArrayLike,
+    *,
+    class_weight: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    temperature: float = 1.0,
+    reduction: str = "mean",
+    normalizer: str | float = "weight",
+    empty: str = "nan",
+) -> LossRows:
+    """Check all arguments of a loss of one logit a row; targets are probabilities of class 1."""
+    check_choice(reduction, ("none", "sum", "mean"), "reduction")
+    check_choice(empty, ("nan", "zero", "raise"), "empty")
+    normalizer = as_normalizer(normalizer)
+    options = loss_options(
+        2, class_weight=class_weight, label_smoothing=label_smoothing, temperature=temperature
+    )
+    truth = as_binary_target(target, shape, dtype, ignore_index)
+    weight = as_sample_weight(sample_weight, shape)
+    weight, n_present = _with_absent(weight, truth.ignored, math.prod(shape))
+    of_target = None
+    if options.class_weight is not None:
+        negative, positive = options.class_weight
+        of_target = positive * truth.values + negative * (1.0 - truth.values)
+    divisor = 1.0 if reduction != "mean" else _divisor(normalizer, weight, n_present, of_target)
+    reduced = Reduction(reduction, divisor, _empty_mean(empty, divisor), dtype, shape)
+    return LossRows(truth.values, weight, options, reduced)
+
+
+def _with_absent(
+    weight: Array | None, absent: Array | None, n_rows: int
+) -> tuple[Array | None, int]:
+    """The row weights with 0 for absent rows, and the number of rows that are not absent."""
+    if absent is None or not absent.any():
+        return weight, n_rows
+    weight = np.where(absent, 0.0, 1.0 if weight is None else weight)
+    return weight, int(np.count_nonzero(~absent))
+
+
+def _weight_of_target(truth: Target, class_weight: Array) -> Array:
+    """o_i: the class weight of a label, or its mean under the targets (1 for a row of zeros)."""
+    if truth.values.ndim == 1:
+        return class_weight[truth.values]
+    mass = truth.values.sum(axis=1, dtype=np.float64)
+    weighted = np.einsum("ik,k->i", truth.values, class_weight)
+    return np.where(mass > 0.0, weighted / np.where(mass > 0.0, mass, 1.0), 1.0)
+
+
+def _divisor(
+    normalizer: str | float, weight: Array | None, n_present: int, of_target: Array | None
+) -> float:
+    """What a mean is divided by: "weight" sums the weights in use, "count" counts the rows."""
+    if not isinstance(normalizer, str):
+        return normalizer
+    if normalizer == "count" or (weight is None and of_target is None):
+        return float(n_present)
+    if of_target is None:
+        return float(np.sum(weight))
+    return float(of_target.sum() if weight is None else weight @ of_target)
+
+
+def _empty_mean(empty: str, divisor: float) -> float | None:
+    """The value of a mean over nothing; None where there is something to divide by."""
+    if divisor > 0.0:
+        return None
+    if empty == "raise":
+        raise ValueError(
+            "the mean is over no rows: all are ignored, masked or of zero weight, or there are "
+            'none; pass empty="zero" or empty="nan" to get a value, or reduction="sum"'
+        )
+    return math.nan if empty == "nan" else 0.0

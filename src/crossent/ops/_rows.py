@@ -1,0 +1,66 @@
+"""From an array of any shape to the kernels' rows (M, K), and back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._arguments import as_class_mask, as_output, as_rows
+from .._typing import Array, ArrayLike, Floating
+
+__all__ = ["deliver", "destination", "masked_rows", "scalar_or_array"]
+
+
+def masked_rows(
+    logits: Floating, axis: int, where: ArrayLike | None
+) -> tuple[Floating, Array | None]:
+    """Rows with -inf where a class is masked, and which rows have no class left (None: no mask)."""
+    mask = as_class_mask(where, logits.shape, axis)
+    rows = as_rows(logits, axis)
+    if mask is None:
+        return rows, None
+    empty = np.broadcast_to(~mask.any(axis=-1), (len(rows),))
+    return np.where(mask, rows, rows.dtype.type(-np.inf)), empty
+
+
+def destination(
+    out: Array | None, like: Floating, axis: int, rows: Array, *others: Array
+) -> Floating:
+    """Rows for a kernel to write: the memory of ``out`` where that is safe, new memory otherwise.
+
+    A kernel may write over ``rows``, its first argument, but over nothing else that it reads.
+    """
+    if as_output(out, like.shape, like.dtype) is None:
+        return np.empty(rows.shape, like.dtype)
+    assert out is not None
+    if axis == like.ndim - 1 and out.flags.c_contiguous and out.flags.aligned:
+        result = out.reshape(rows.shape)
+        same = result.ctypes.data == rows.ctypes.data
+        if (same or not np.may_share_memory(result, rows)) and not any(
+            np.may_share_memory(result, other) for other in others
+        ):
+            return result
+    return np.empty(rows.shape, like.dtype)
+
+
+def deliver(result: Floating, out: Array | None, shape: tuple[int, ...], axis: int) -> Floating:
+    """The rows a kernel has written, in the caller's shape and, where given, in ``out``."""
+    if axis == len(shape) - 1:
+        if out is None:
+            return result if result.shape == shape else result.reshape(shape)
+        if out.ctypes.data != result.ctypes.data:
+            out[...] = result.reshape(shape)
+        return out
+    if out is None:
+        out = np.empty(shape, result.dtype)
+    moved = np.moveaxis(out, axis, -1)
+    moved[...] = result.reshape(moved.shape)
+    return out
+
+
+def scalar_or_array(values: Floating, shape: tuple[int, ...], out: Array | None = None) -> Floating:
+    """One value a row in the caller's shape: a NumPy scalar where that shape is ()."""
+    if as_output(out, shape, values.dtype) is None:
+        return values.reshape(shape)[()]
+    assert out is not None
+    out[...] = values.reshape(shape)
+    return out
