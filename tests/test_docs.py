@@ -85,15 +85,25 @@ def test_extras_exist():
     assert named <= set(described["project"]["optional-dependencies"])
 
 
-@pytest.mark.parametrize("call", commands("crossent"), ids=" ".join)
-def test_command_lines_parse(call):
-    """Each command exists and takes the options shown; nothing is run."""
+def parse(call: list[str]) -> None:
+    """Parse a command line of crossent as it would be run, and run nothing."""
     typer = pytest.importorskip("typer")
     from crossent.cli._app import app
 
     group = typer.main.get_command(app)
     name, command, arguments = group.resolve_command(typer.Context(group), call)
-    command.make_context(name, arguments, resilient_parsing=False)
+    command.make_context(name, arguments)
+
+
+@pytest.mark.parametrize("call", commands("crossent"), ids=" ".join)
+def test_command_lines_parse(call):
+    parse(call)
+
+
+@pytest.mark.parametrize("call", [["fti", "t.csv"], ["fit", "t.csv", "--no-such-option"]])
+def test_a_wrong_command_line_is_seen(call):
+    with pytest.raises(Exception, match="No such"):
+        parse(call)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
