@@ -33,7 +33,7 @@ def compute_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def as_floating(array: ArrayLike, name: str) -> Floating:
     """The array as 16-, 32- or 64-bit floats in native byte order; integers as float64."""
-    if isinstance(array, np.ndarray) and array.dtype in _NATIVE:
+    if type(array) is np.ndarray and array.dtype in _NATIVE:
         return array
     result = np.asarray(array)
     if isinstance(result, np.ma.MaskedArray) or isinstance(array, np.ma.MaskedArray):

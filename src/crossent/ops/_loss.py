@@ -194,11 +194,12 @@ def _divisor(
     """What a mean is divided by: "weight" sums the weights in use, "count" counts the rows."""
     if not isinstance(normalizer, str):
         return normalizer
-    if normalizer == "count" or (weight is None and of_target is None):
-        return float(n_present)
-    if of_target is None:
-        return float(np.sum(weight))
-    return float(of_target.sum() if weight is None else weight @ of_target)
+    if normalizer == "weight":
+        if weight is not None:
+            return float(weight.sum() if of_target is None else weight @ of_target)
+        if of_target is not None:
+            return float(of_target.sum())
+    return float(n_present)
 
 
 def _empty_mean(empty: str, divisor: float) -> float | None:

@@ -33,13 +33,19 @@ def destination(
         return np.empty(rows.shape, like.dtype)
     assert out is not None
     if axis == like.ndim - 1 and out.flags.c_contiguous and out.flags.aligned:
-        result = out.reshape(rows.shape)
-        same = result.ctypes.data == rows.ctypes.data
-        if (same or not np.may_share_memory(result, rows)) and not any(
+        result = out if out.ndim == 2 else out.reshape(rows.shape)
+        if _may_write(result, rows) and not any(
             np.may_share_memory(result, other) for other in others
         ):
             return result
     return np.empty(rows.shape, like.dtype)
+
+
+def _may_write(result: Array, rows: Array) -> bool:
+    """Whether the result is the rows themselves, or shares nothing with them."""
+    if result is rows or not np.may_share_memory(result, rows):
+        return True
+    return result.__array_interface__["data"][0] == rows.__array_interface__["data"][0]
 
 
 def deliver(result: Floating, out: Array | None, shape: tuple[int, ...], axis: int) -> Floating:
@@ -47,7 +53,7 @@ def deliver(result: Floating, out: Array | None, shape: tuple[int, ...], axis: i
     if axis == len(shape) - 1:
         if out is None:
             return result if result.shape == shape else result.reshape(shape)
-        if out.ctypes.data != result.ctypes.data:
+        if result is not out and not np.may_share_memory(result, out):
             out[...] = result.reshape(shape)
         return out
     if out is None:

@@ -1,0 +1,142 @@
+"""The linear layer fused with the loss: the same numbers as with logits, in bounded memory."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import crossent as ce
+
+RNG = np.random.default_rng(11)
+N, D, K = 37, 5, 13
+X, W, B = RNG.normal(size=(N, D)), RNG.normal(size=(K, D)), RNG.normal(size=K)
+LABELS = RNG.integers(0, K, N)
+WHERE = RNG.random((N, K)) > 0.3
+WHERE[np.arange(N), LABELS] = True
+WHERE[3] = False
+COLUMNS = np.ones(K, bool)
+COLUMNS[[2, 7]] = False
+KEPT = np.where(COLUMNS[LABELS], LABELS, 0)
+TARGETS = ce.softmax(RNG.normal(size=(N, K)))
+OPTIONS = {
+    "plain": (LABELS, {}),
+    "targets": (TARGETS, {}),
+    "all options": (
+        LABELS,
+        {
+            "class_weight": RNG.random(K),
+            "sample_weight": RNG.random(N) * (np.arange(N) % 3 > 0),
+            "ignore_index": 4,
+            "label_smoothing": 0.1,
+            "temperature": 1.5,
+            "softcap": 4.0,
+            "z_loss": 0.01,
+            "where": WHERE,
+            "normalizer": "count",
+        },
+    ),
+    "columns": (KEPT, {"where": COLUMNS, "reduction": "sum"}),
+    "soft options": (TARGETS, {"class_weight": RNG.random(K), "label_smoothing": 0.2}),
+    "ignored": (np.full(N, -100), {"ignore_index": -100}),
+    "ignored, zero": (np.full(N, -100), {"ignore_index": -100, "empty": "zero"}),
+}
+
+
+@pytest.mark.parametrize("workspace", [None, 4096, 1200])
+@pytest.mark.parametrize("bias", [B, None])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_equals_the_loss_of_the_logits(name, bias, workspace):
+    target, options = OPTIONS[name]
+    logits = X @ W.T + (0.0 if bias is None else bias)
+    loss, g = ce.cross_entropy_value_and_grad(logits, target, **options)
+    call = {"bias": bias, "workspace_bytes": workspace, **options}
+    result, gradients = ce.linear_cross_entropy_value_and_grad(X, W, target, **call)
+    np.testing.assert_allclose(result, loss, rtol=1e-14)
+    np.testing.assert_allclose(ce.linear_cross_entropy(X, W, target, **call), loss, rtol=1e-14)
+    np.testing.assert_allclose(gradients.inputs, g @ W, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(gradients.weight, g.T @ X, rtol=0, atol=1e-14)
+    if bias is None:
+        assert gradients.bias is None
+    else:
+        np.testing.assert_allclose(gradients.bias, g.sum(axis=0), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("workspace", [None, 1200])
+def test_losses_of_rows_with_a_cotangent_of_any_sign(workspace):
+    v = RNG.normal(size=N)
+    losses, g = ce.cross_entropy_value_and_grad(X @ W.T, LABELS, reduction="none")
+    result, gradients = ce.linear_cross_entropy_value_and_grad(
+        X, W, LABELS, reduction="none", cotangent=v, workspace_bytes=workspace
+    )
+    np.testing.assert_allclose(result, losses, rtol=1e-13)
+    np.testing.assert_allclose(gradients.weight, (g * v[:, None]).T @ X, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(gradients.inputs, (g * v[:, None]) @ W, rtol=0, atol=1e-13)
+
+
+def test_needs_picks():
+    full = ce.linear_cross_entropy_value_and_grad(X, W, LABELS, bias=B)[1]
+    for name in full._fields:
+        picked = ce.linear_cross_entropy_value_and_grad(X, W, LABELS, bias=B, needs=(name,))[1]
+        for other in full._fields:
+            if other == name:
+                np.testing.assert_array_equal(getattr(picked, other), getattr(full, other))
+            else:
+                assert getattr(picked, other) is None
+
+
+def test_batch_dimensions():
+    inputs, labels = X[:36].reshape(4, 9, D), LABELS[:36].reshape(4, 9)
+    loss, gradients = ce.linear_cross_entropy_value_and_grad(inputs, W, labels)
+    flat_loss, flat = ce.linear_cross_entropy_value_and_grad(X[:36], W, LABELS[:36])
+    assert loss == flat_loss
+    np.testing.assert_array_equal(gradients.inputs, flat.inputs.reshape(4, 9, D))
+    losses = ce.linear_cross_entropy(inputs, W, labels, reduction="none")
+    assert losses.shape == (4, 9)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "bfloat16"])
+def test_narrow_inputs_accumulate_in_float32(dtype):
+    if dtype == "bfloat16":
+        ml_dtypes = pytest.importorskip("ml_dtypes")
+        dtype = ml_dtypes.bfloat16
+    x, w, b = X.astype(dtype), W.astype(dtype), B.astype(dtype)
+    exact, expected = ce.linear_cross_entropy_value_and_grad(
+        *(a.astype(float) for a in (x, w)), LABELS, bias=b.astype(float)
+    )
+    loss, gradients = ce.linear_cross_entropy_value_and_grad(
+        x, w, LABELS, bias=b, workspace_bytes=4096
+    )
+    assert loss.dtype == np.float32
+    np.testing.assert_allclose(loss, exact, rtol=1e-6)
+    tolerance = float(np.finfo("f4").eps if x.dtype == np.float32 else ce_eps(x.dtype))
+    for result, truth in zip(gradients, expected, strict=True):
+        assert result.dtype == x.dtype
+        np.testing.assert_allclose(result.astype(float), truth, rtol=tolerance, atol=2e-7)
+
+
+def ce_eps(dtype):
+    return 2.0**-10 if dtype == np.float16 else 2.0**-7
+
+
+@pytest.mark.parametrize("workspace", [1 << 20, 4 << 20])
+def test_memory_keeps_to_the_workspace(workspace):
+    n, d, k = 3000, 20, 10_000  # 240 MB of float64 logits
+    x, w = RNG.normal(size=(n, d)), RNG.normal(size=(k, d))
+    labels = RNG.integers(0, k, n)
+    results = x.nbytes + w.nbytes + labels.nbytes
+    tracemalloc.start()
+    ce.linear_cross_entropy_value_and_grad(x, w, labels, workspace_bytes=workspace)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    formulas = 0 if ce.build_info()["kernels"] == "native" else 16 * 8 * max(k, 1 << 14)
+    assert peak <= results + workspace + formulas + (1 << 16)
+
+
+def test_no_rows():
+    loss, gradients = ce.linear_cross_entropy_value_and_grad(
+        X[:0], W, np.zeros(0, int), reduction="sum"
+    )
+    assert loss == 0.0
+    assert gradients.inputs.shape == (0, D)
+    assert not gradients.weight.any()
+    assert np.isnan(ce.linear_cross_entropy(X[:0], W, np.zeros(0, int)))
