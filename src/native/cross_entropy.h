@@ -21,17 +21,19 @@ INLINE double label_row(const T* z, T* gradient, int64_t count, int64_t label, d
     return kNaN;
   }
   MaximumShift<C> shift(maximum);
-  double others;
+  Pair<double> others;
   if (gradient)
     others = weigh_row(z, gradient, count, shift, factor, 1);
   else
     others = sum_exponentials<false>(z, nullptr, count, shift);
   if (gradient) {
     const double own = double(exp_of_difference(splat(labelled), splat(maximum))[0]);
-    const double beside = labelled == maximum ? others : 1 + others - own;
-    store_one(gradient + label, C(-factor * beside / (1 + others)));
+    const double beside = labelled == maximum ? others.high : 1 + others.high - own;
+    store_one(gradient + label, C(-factor * beside / (1 + others.high)));
   }
-  return (double(maximum) - double(labelled)) + log1p(others);
+  const Pair<double> distance = two_sum(double(maximum), -double(labelled)), log_sum = log1p_exactly(others);
+  const double rest = distance.low + log_sum.low;  // an infinite distance has no rounding error
+  return distance.high + (log_sum.high + (rest == rest ? rest : 0));
 }
 
 template <class T>

@@ -99,18 +99,25 @@ struct Bent {
   F64 slope;  // m1 = 1 - (m / c)^2
 };
 
+// high + low = a / b; an infinite quotient has no rest.
+INLINE Pair<F64> divide_exactly(F64 a, F64 b) {
+  const F64 quotient = a / b;
+  const Pair<F64> product = two_product(quotient, b);
+  const F64 rest = ((a - product.high) - product.low) / b;
+  return {quotient, select(rest - rest == 0, rest, F64{})};
+}
+
 INLINE Bent bend(const CrossEntropyCall& call, F64 z) {
   Bent m{z, F64{}, splat(1.0)};
   if (call.temperature != 1) {
-    const F64 t = splat(call.temperature);
-    m.high = z / t;
-    const Pair<F64> product = two_product(m.high, t);
-    m.low = ((z - product.high) - product.low) / t;
-    m.low = select(m.low - m.low == 0, m.low, F64{});
+    const Pair<F64> u = divide_exactly(z, splat(call.temperature));
+    m.high = u.high;
+    m.low = u.low;
   }
   if (call.softcap > 0) {
     const F64 c = splat(call.softcap);
-    const Tanh capped = tanh(m.high / c);
+    const Pair<F64> x = divide_exactly(m.high, c);
+    const Tanh capped = tanh(x.high, x.low + m.low / c);
     m = {c * capped.value, F64{}, capped.slope};
   }
   return m;
@@ -214,7 +221,7 @@ INLINE void sum_up(const Row<T>& row, Totals& t) {
       others += largest[i];
   }
   t.rest = rest.total() + n_ties;
-  t.log_rest = log1p(t.rest);
+  t.log_rest = log1p(splat(t.rest))[0];
   t.beside = others;
   t.weighted = t.largest + others;
   t.distance = distance.total();

@@ -47,10 +47,22 @@ INLINE F64 exp_polynomial(F64 r) {
   return fma(top, r4, fma(b, r2, a));
 }
 
+// x = exponent ln 2 + r with |r| <= ln(2) / 2, and exp(r) - 1 = head + tail; float32 needs no tail.
 template <class V>
 struct Reduced {
-  V exponent;  // an integer n with x = n ln 2 + r
-  V less_one;  // exp(r) - 1, |r| <= ln(2) / 2
+  V exponent, head, tail;
+  static constexpr bool kTail = sizeof(Element<V>) == 8;
+
+  INLINE V less_one() const { return kTail ? head + tail : head; }
+  INLINE V exponential() const {
+    const V one = splat(Element<V>(1)), sum = one + head;
+    return kTail ? sum + ((head - (sum - one)) + tail) : sum;
+  }
+  INLINE Pair<V> exponential_exactly() const {
+    const V one = splat(Element<V>(1)), sum = one + head;
+    const V rest = (head - (sum - one)) + tail, high = sum + rest;
+    return {high, rest - (high - sum)};
+  }
 };
 
 // In place of a residual or a shift that is not there (adding a zero would still cost an operation).
@@ -76,9 +88,12 @@ template <class V, class Residual>
 INLINE Reduced<V> reduce(V x, Residual residual) {
   using K = ExpConstants<Element<V>>;
   const V n = fma(x, splat(K::log2e), splat(K::rounder)) - splat(K::rounder);
-  V r = fma(n, splat(-K::ln2_high), x);
-  r = plus(fma(n, splat(-K::ln2_low), r), residual);
-  return {n, fma(exp_polynomial(r), r * r, r)};
+  const V exact = fma(n, splat(-K::ln2_high), x);
+  const V low = plus(n * splat(-K::ln2_low), residual), r = exact + low;
+  const V whole = fma(exp_polynomial(r), r * r, r);
+  if constexpr (!Reduced<V>::kTail) return {n, whole, V{}};
+  const V lost = (exact - r) + low;  // what the reduction rounds off
+  return {n, r, fma(exp_polynomial(r), r * r, lost)};
 }
 
 // 2^n for an integer n whose power is a normal number.
@@ -111,7 +126,7 @@ INLINE V exp_shifted(V x, Residual residual, Shift shift) {
   using K = ExpConstants<Element<V>>;
   const Reduced<V> reduced = reduce(x, residual);
   const V n = minus(reduced.exponent, shift);
-  const V value = scale_by_power(reduced.less_one + splat(decltype(K::rounder)(1)), n);
+  const V value = scale_by_power(reduced.exponential(), n);
   return select(n < K::lowest, V{}, value);
 }
 
@@ -127,10 +142,21 @@ INLINE V exp_of_difference(V z, V maximum) {
   return exp_shifted(difference.high, difference.low, None{});
 }
 
-// log(1 + x) for x >= 0.
-INLINE F64 log1p(F64 x) {
+// The same with what is rounded off its value.
+INLINE Pair<F64> exp_of_difference_exactly(F64 z, F64 maximum) {
+  const Pair<F64> difference = two_sum(z, -maximum);
+  const Reduced<F64> reduced = reduce(difference.high, difference.low);
+  const Pair<F64> value = reduced.exponential_exactly();
+  const I64 lost = reduced.exponent < ExpConstants<double>::lowest;
+  return {select(lost, F64{}, scale_by_power(value.high, reduced.exponent)),
+          select(lost, F64{}, scale_by_power(value.low, reduced.exponent))};
+}
+
+// log(1 + x + rest) for x >= 0, high + low to more than the precision of float64.
+INLINE Pair<F64> log1p_exactly(F64 x, F64 rest_of_x) {
   const F64 one = splat(1.0);
-  const Pair<F64> sum = two_sum(one, x);
+  Pair<F64> sum = two_sum(one, x);
+  sum.low += rest_of_x;
   const I64 root_half = I64{} + 0x3fe6a09e667f3bcd, unit = I64{} + 0x3ff0000000000000;
   const I64 bits = (I64)sum.high + (unit - root_half);
   const U64 biased = ((U64)bits >> 52) | 0x4330000000000000;  // as the float64 2^52 + exponent
@@ -144,26 +170,35 @@ INLINE F64 log1p(F64 x) {
   p = fma(p, z, splat(0x1.2492492dfd86cp-2));
   p = fma(p, z, splat(0x1.9999999995273p-2));
   p = fma(p, z, splat(0x1.5555555555558p-1));
-  const F64 half_square = splat(0.5) * t * t;
-  const F64 low = s * (half_square + z * p) + fma(exponent, splat(0x1.9ef35793c7673p-41), sum.low / sum.high);
-  const F64 value = exponent * splat(0x1.62e42fefa2p-1) - ((half_square - low) - t);
-  return select(x < kInf, value, x);
+  const Pair<F64> square = two_product(splat(0.5) * t, t);  // log(1 + t) = t - t^2/2 + s (t^2/2 + z p)
+  const F64 correction = fma(exponent, splat(0x1.9ef35793c7673p-41), sum.low / sum.high) - square.low;
+  const Pair<F64> head = two_sum(exponent * splat(0x1.62e42fefa2p-1), t);
+  const Pair<F64> body = two_sum(head.high, -square.high);
+  const F64 rest = head.low + body.low + (fma(s, fma(z, p, square.high), correction));
+  const Pair<F64> value = two_sum(body.high, rest);
+  return {select(x < kInf, value.high, x), select(x < kInf, value.low, F64{})};
 }
 
-INLINE double log1p(double x) { return log1p(splat(x))[0]; }
+INLINE F64 log1p(F64 x) { return log1p_exactly(x, F64{}).high; }
+
+INLINE Pair<double> log1p_exactly(Pair<double> x) {
+  const Pair<F64> value = log1p_exactly(splat(x.high), splat(x.low));
+  return {value.high[0], value.low[0]};
+}
 
 struct Tanh {
   F64 value, slope;  // tanh x and 1 - tanh(x)^2, which does not cancel
 };
 
-// tanh x = -E / (2 + E) with E = exp(-2 |x|) - 1.
-INLINE Tanh tanh(F64 x) {
+// tanh(x + residual) by tanh x = -E / (2 + E) with E = exp(-2 |x|) - 1.
+INLINE Tanh tanh(F64 x, F64 residual) {
   const F64 one = splat(1.0), size = absolute(x);
   const F64 argument = splat(-2.0) * select(size > 400.0, splat(400.0), size);
-  const Reduced<F64> reduced = reduce(argument, None{});
+  const F64 rest = select(x < 0, splat(2.0), splat(-2.0)) * residual;
+  const Reduced<F64> reduced = reduce(argument, rest);
   const F64 scale = scale_by_power(one, reduced.exponent);
-  const F64 less_one = fma(scale, reduced.less_one, scale - one);
-  const F64 decay = fma(scale, reduced.less_one, scale), whole = one + decay;
+  const F64 less_one = fma(scale, reduced.less_one(), scale - one);
+  const F64 decay = fma(scale, reduced.less_one(), scale), whole = one + decay;
   const F64 value = -less_one / (splat(2.0) + less_one);
   return {select(x < 0, -value, value), splat(4.0) * decay / (whole * whole)};
 }

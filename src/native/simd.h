@@ -166,6 +166,19 @@ INLINE Pair<F64> two_product(F64 a, F64 b) {
   return {product, ((a1 * b1 - product) + a1 * b2 + a2 * b1) + a2 * b2};
 }
 
+// x (high + low), rounded once.
+INLINE F64 multiply(F64 x, F64 high, F64 low) {
+  if constexpr (kFused) return fma(x, high, x * low);
+  const Pair<F64> product = two_product(x, high);
+  return product.high + (product.low + x * low);
+}
+INLINE F32 multiply(F32 x, F32 high, F32 low) {
+  if constexpr (kFused) return fma(x, high, x * low);
+  F32 result{};
+  for (int i = 0; i < kBytes / 4; ++i) result[i] = float(double(x[i]) * (double(high[i]) + double(low[i])));
+  return result;
+}
+
 // ---------------------------------------------------------------- 16-bit numbers
 
 INLINE F32 widen_bits(BFloat16, U16Half bits) {

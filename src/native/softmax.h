@@ -24,8 +24,9 @@ struct PowerShift {
     exponent = (top * splat(K::log2e) - splat(C(0.5)) + splat(K::rounder)) - splat(K::rounder);
   }
   INLINE Vec<C> operator()(Vec<C> z) const { return exp_shifted(z - subtracted, None{}, exponent); }
+  INLINE Vec<C> operator()(Vec<C> z, Sum<C>&) const { return (*this)(z); }
   INLINE Vec<C> summand(Vec<C>, Vec<C> exponential) { return exponential; }
-  INLINE double others(double sum) const { return sum; }
+  INLINE Pair<double> others(Pair<double> sum) const { return sum; }
 };
 
 // exp(z - maximum) with the rounding of the subtraction carried along; the sum leaves one maximal
@@ -37,21 +38,31 @@ struct MaximumShift {
 
   INLINE explicit MaximumShift(C maximum) : maximum(splat(maximum)) {}
   INLINE Vec<C> operator()(Vec<C> z) const { return exp_of_difference(z, maximum); }
+  INLINE Vec<C> operator()(Vec<C> z, [[maybe_unused]] Sum<C>& sum) const {
+    if constexpr (sizeof(C) == 4) {
+      return exp_of_difference(z, maximum);
+    } else {
+      const Pair<F64> exponential = exp_of_difference_exactly(z, maximum);
+      sum.error += exponential.low;
+      return exponential.high;
+    }
+  }
   INLINE Vec<C> summand(Vec<C> z, Vec<C> exponential) {
     const Mask<C> tie = z == maximum;
     ties -= tie;
     return select(tie, Vec<C>{}, exponential);
   }
-  INLINE double others(double sum) const {
+  INLINE Pair<double> others(Pair<double> sum) const {
     int64_t count = -1;
     for (int i = 0; i < kLanes<C>; ++i) count += ties[i];
-    return sum + double(count);
+    const Pair<double> whole = two_sum(double(count), sum.high);
+    return two_sum(whole.high, whole.low + sum.low);
   }
 };
 
 // The sum of the exponentials of a row as `shift` counts it; they are kept where there is room.
 template <bool Keep, class T, class Shift>
-INLINE double sum_exponentials(const T* z, Compute<T>* kept, int64_t count, Shift& shift) {
+INLINE Pair<double> sum_exponentials(const T* z, Compute<T>* kept, int64_t count, Shift& shift) {
   using C = Compute<T>;
   Sum<C> sum;
   sweep_groups<C, kGroup<C>>(
@@ -60,42 +71,60 @@ INLINE double sum_exponentials(const T* z, Compute<T>* kept, int64_t count, Shif
         Vec<C> terms[kGroup<C>];
         for (int i = 0; i < kGroup<C>; ++i) {
           const int64_t at = k + i * kLanes<C>;
-          const Vec<C> x = load(z + at, Full{}), e = shift(x);
+          const Vec<C> x = load(z + at, Full{}), e = shift(x, sum);
           terms[i] = shift.summand(x, e);
           if constexpr (Keep) store(kept + at, Full{}, e);
         }
         add_group(sum, terms);
       },
       [&](int64_t k, auto n) INLINED {
-        const Vec<C> x = load(z + k, n, -C(kInf)), e = shift(x);
+        const Vec<C> x = load(z + k, n, -C(kInf)), e = shift(x, sum);
         sum.add(shift.summand(x, e));
         if constexpr (Keep) store(kept + k, n, e);
       });
-  return shift.others(sum.total());
+  return shift.others(sum.total_exactly());
 }
+
+// x factor / sum with the quotient to twice the precision: one rounding less than by a rounded one.
+template <class C>
+struct Scale {
+  Vec<C> high, low;
+
+  INLINE Scale(double factor, double sum) {
+    const double quotient = factor / sum;
+    high = splat(C(quotient));
+    double rest = quotient - double(C(quotient));
+    if constexpr (sizeof(C) == 8) {
+      const Pair<F64> product = two_product(splat(quotient), splat(sum));
+      rest = ((factor - product.high[0]) - product.low[0]) / sum;
+    }
+    low = splat(is_finite(rest) ? C(rest) : C(0));
+  }
+  INLINE Vec<C> operator()(Vec<C> x) const { return multiply(x, high, low); }
+};
 
 constexpr int64_t kBuffered = 4096;  // exponentials of 16-bit numbers wait in this much float32
 
 // out = factor * exponentials / (excluded + their sum); returns the sum.
 template <class T, class Shift>
-INLINE double weigh_row(const T* z, T* out, int64_t count, Shift shift, double factor, double excluded) {
+INLINE Pair<double> weigh_row(const T* z, T* out, int64_t count, Shift shift, double factor, double excluded) {
   using C = Compute<T>;
   const auto spread = [&](const C* kept, double sum) INLINED {
-    const Vec<C> scale = splat(C(factor / (excluded + sum)));
-    sweep<C>(count, [&](int64_t k, auto n) INLINED { store(out + k, n, load(kept + k, n) * scale); });
+    const Scale<C> scale(factor, excluded + sum);
+    sweep<C>(count, [&](int64_t k, auto n) INLINED { store(out + k, n, scale(load(kept + k, n))); });
   };
-  double sum;
+  Pair<double> sum;
   if constexpr (sizeof(T) == sizeof(C)) {
     sum = sum_exponentials<true>(z, out, count, shift);
-    spread(out, sum);
+    spread(out, sum.high);
   } else if (count <= kBuffered) {
     C kept[kBuffered];
     sum = sum_exponentials<true>(z, kept, count, shift);
-    spread(kept, sum);
+    spread(kept, sum.high);
   } else {
     sum = sum_exponentials<false>(z, nullptr, count, shift);
-    const Vec<C> scale = splat(C(factor / (excluded + sum)));
-    sweep<C>(count, [&](int64_t k, auto n) INLINED { store(out + k, n, shift(load(z + k, n)) * scale); });
+    const Scale<C> scale(factor, excluded + sum.high);
+    sweep<C>(count, [&](int64_t k, auto n) INLINED { store(out + k, n, scale(shift(load(z + k, n)))); });
   }
   return sum;
 }
@@ -105,23 +134,25 @@ INLINE void softmax_row(const T* z, T* out, int64_t count, double factor) {
   using C = Compute<T>;
   const C maximum = row_maximum(z, count);
   if (!is_finite(maximum)) return fill_row(out, count, C(kNaN));
-  weigh_row(z, out, count, PowerShift<C>(maximum), factor, 0);
+  if constexpr (sizeof(C) == 4)
+    weigh_row(z, out, count, PowerShift<C>(maximum), factor, 0);
+  else  // a dominant class's exponential is exactly 1: its rounding would be in the sum and in the entry
+    weigh_row(z, out, count, MaximumShift<C>(maximum), factor, 1);
 }
 
 // log of the row's sum of exponentials over the largest, from the sum without that largest.
 template <class T>
-INLINE double log_sum(const T* z, int64_t count, Compute<T> maximum) {
+INLINE Pair<double> log_sum(const T* z, int64_t count, Compute<T> maximum) {
   MaximumShift<Compute<T>> shift(maximum);
-  return log1p(sum_exponentials<false>(z, nullptr, count, shift));
+  return log1p_exactly(sum_exponentials<false>(z, nullptr, count, shift));
 }
 
 // high + low = a + b to twice the precision of C.
 template <class C>
-INLINE Pair<C> add_exactly(C a, double b) {
-  const Pair<double> sum = two_sum(double(a), b);
-  if constexpr (sizeof(C) == 8) return sum;
-  const C high = C(sum.high);
-  return {high, C(sizeof(C) == 8 ? sum.low : (double(a) - double(high)) + b)};
+INLINE Pair<C> add_exactly(C a, Pair<double> b) {
+  const Pair<double> sum = two_sum(double(a), b.high);
+  const C high = C(sum.high + (sum.low + b.low));
+  return {high, C(((sum.high - double(high)) + sum.low) + b.low)};
 }
 
 template <class T>
@@ -141,7 +172,7 @@ template <class T>
 INLINE double logsumexp_row(const T* z, int64_t count) {
   const Compute<T> maximum = row_maximum(z, count);
   if (!is_finite(maximum)) return row_has_nan(z, count) ? kNaN : double(maximum);
-  return double(maximum) + log_sum(z, count, maximum);
+  return add_exactly(double(maximum), log_sum(z, count, maximum)).high;
 }
 
 // ---------------------------------------------------------------- derivatives
@@ -198,7 +229,7 @@ INLINE double logsumexp_jvp_row(const T* z, const T* v, int64_t count) {
   if (!is_finite(maximum)) return kNaN;
   PowerShift<C> shift(maximum);
   const double product = inner_product(z, v, count, shift);
-  return product / sum_exponentials<false>(z, nullptr, count, shift);
+  return product / sum_exponentials<false>(z, nullptr, count, shift).high;
 }
 
 // ---------------------------------------------------------------- rows begin ... end of a call

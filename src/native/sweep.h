@@ -65,6 +65,7 @@ struct Sum<float> {
     second = fma(x.low, y.low, second);
   }
   INLINE double total() const { return sum_of_lanes(first + second); }
+  INLINE Pair<double> total_exactly() const { return {total(), 0}; }
 };
 
 template <>
@@ -80,7 +81,8 @@ struct Sum<double> {
     add(product.high);
     error += product.low;
   }
-  INLINE double total() const {
+  INLINE double total() const { return total_exactly().high; }
+  INLINE Pair<double> total_exactly() const {
     double total = 0, rest = 0;
     for (int i = 0; i < kLanes<double>; ++i) {
       const double next = total + sum[i], back = next - total;
@@ -88,7 +90,8 @@ struct Sum<double> {
       total = next;
     }
     rest += sum_of_lanes(error);
-    return rest == rest ? total + rest : total;  // an infinite sum has no error to speak of
+    if (rest != rest) return {total, 0};  // an infinite sum has no error to speak of
+    return two_sum(total, rest);
   }
 };
 
