@@ -1,11 +1,8 @@
 """`crossent.bench` measures what it says; no test here depends on how fast the machine is."""
 
-import doctest
-
 import numpy as np
 import pytest
 
-import crossent.bench
 from crossent.bench import Measurement, measure, measure_together, peak_bytes
 
 MEGABYTE = 1 << 20
@@ -60,7 +57,3 @@ def test_what_is_given_back():
 def test_a_failing_call_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
         measure(lambda: 1 / 0)
-
-
-def test_examples():
-    assert doctest.testmod(crossent.bench).failed == 0

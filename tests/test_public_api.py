@@ -1,6 +1,7 @@
 """The public surface is exact: these names, these signatures, each documented with what runs."""
 
 import doctest
+import importlib
 import inspect
 import re
 
@@ -66,6 +67,13 @@ RESULTS = {
     "GaussianGradients": ("inputs", "centers", "beta"),
 }
 PUBLIC = [*FUNCTIONS, *ESTIMATORS]
+MODULES = ("bench", "metrics", "verify")
+ELSEWHERE = [
+    f"{module}.{name}"
+    for module in map("crossent.{}".format, MODULES)
+    for name in importlib.import_module(module).__all__
+    if inspect.isfunction(getattr(importlib.import_module(module), name))
+]
 
 
 def parameters_of(public) -> dict[str, inspect.Parameter]:
@@ -133,10 +141,10 @@ def test_docstring_is_complete(name):
         assert section(public, "Raises")
 
 
-def failed_examples(public, name: str) -> str:
-    """Run every example of a docstring; return the report of those that failed."""
+def failed_examples(public, name: str, known: dict | None = None) -> str:
+    """Run every example of a docstring, nothing `known` beforehand; report those that failed."""
     finder = doctest.DocTestFinder(recurse=inspect.isclass(public))
-    found = [test for test in finder.find(public, name, globs={}) if test.examples]
+    found = [test for test in finder.find(public, name, globs=known or {}) if test.examples]
     assert found, f"{name} has no example"
     report: list[str] = []
     for test in found:
@@ -149,6 +157,13 @@ def failed_examples(public, name: str) -> str:
 @pytest.mark.parametrize("name", PUBLIC)
 def test_examples_run(name):
     assert failed_examples(getattr(crossent, name), name) == ""
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_examples_run_in_their_module(name):
+    module = importlib.import_module(name.rpartition(".")[0])
+    public = getattr(module, name.rpartition(".")[2])
+    assert failed_examples(public, name, vars(module)) == ""
 
 
 def test_a_wrong_example_is_seen():

@@ -77,6 +77,14 @@ def measure_together(
     -------
     dict of str to Measurement
         By the names given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crossent.bench import measure_together
+    >>> x = np.ones(1000)
+    >>> sorted(measure_together({"exp": lambda: np.exp(x), "exp2": lambda: np.exp2(x)}, rounds=3))
+    ['exp', 'exp2']
     """
     peaks = {name: peak_bytes(function) for name, function in functions.items()}
     repeats = {name: _repeats(function, round_seconds) for name, function in functions.items()}
@@ -88,7 +96,25 @@ def measure_together(
 
 
 def peak_bytes(function: Call) -> int | None:
-    """By how much the process grows at most during one call, after a first call; Linux only."""
+    """By how much the process grows at most during one call, after a first call; Linux only.
+
+    Parameters
+    ----------
+    function : callable without arguments
+        Called twice; the second call is measured.
+
+    Returns
+    -------
+    int or None
+        None where the system does not tell.
+
+    Examples
+    --------
+    >>> from crossent.bench import peak_bytes
+    >>> peak = peak_bytes(lambda: bytearray(50_000_000))
+    >>> peak is None or peak > 49_000_000
+    True
+    """
     function()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of the GNU C library
     if trim is not None:
