@@ -65,12 +65,14 @@ def shift(z: Floating) -> Shifted:
     """
     maximum = z.max(axis=1, keepdims=True)
     differences = z - maximum
+    differences[np.isposinf(maximum[:, 0])] = np.nan  # a +inf spoils its whole row
     back = differences - z
     residuals = (z - (differences - back)) - (maximum + back)
     residuals = np.where(np.isfinite(residuals), residuals, 0.0)
     exponentials = np.exp(differences)
     exponentials += exponentials * residuals
-    return Shifted(maximum, differences, residuals, exponentials, sum_of_others(exponentials, z))
+    rest = sum_of_others(exponentials, z) + 0.0 * maximum  # NaN beside an infinite maximum
+    return Shifted(maximum, differences, residuals, exponentials, rest)
 
 
 def sum_of_others(values: Array, order: Array) -> Floating:

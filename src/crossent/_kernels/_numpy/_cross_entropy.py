@@ -61,7 +61,8 @@ def _loss_of(loss: _Loss, options: LossOptions) -> Floating:
     """E = sum_k y''_k (l - m_k) + zeta l^2, with 0 x inf = 0 where y''_k = 0."""
     y = loss.targets
     surprise = np.where((y == 0.0) & np.isposinf(loss.surprise), 0.0, loss.surprise)
-    return (y * surprise).sum(axis=1) + options.z_loss * loss.lse[:, 0] ** 2
+    plain = (y * surprise).sum(axis=1)
+    return plain + options.z_loss * loss.lse[:, 0] ** 2 if options.z_loss else plain
 
 
 def _gradient_in_m(loss: _Loss, options: LossOptions) -> Floating:
