@@ -210,9 +210,10 @@ class Planted:
         dm = m1 * v / t
         mean = np.where(mask, p * dm, 0).sum(axis=1, keepdims=True)
         h = m1 / t * ((s + 2 * zeta * lse) * p * (dm - mean) + 2 * zeta * p * mean)
-        if self.slip == "curvature of z-loss forgotten":
+        newton = o["gauss_newton"] or self.slip == "Gauss-Newton for the Hessian"
+        if newton or self.slip == "curvature of z-loss forgotten":
             h = m1 / t * (s * p * (dm - mean) + 2 * zeta * p * mean)
-        if self.slip != "curvature of the softcap forgotten":
+        if not newton and self.slip != "curvature of the softcap forgotten":
             h = h + m2 * v / t**2 * g
         gradient = g * m1 if self.slip == "forgotten 1/T" else g * m1 / t
         parts = {"loss": loss, "gradient": gradient, "hvp": h, "v": v, "mask": mask}
@@ -223,6 +224,7 @@ class Planted:
             "class_weight": None, "sample_weight": None, "ignore_index": None,
             "label_smoothing": 0.0, "temperature": 1.0, "softcap": None, "z_loss": 0.0,
             "where": None, "reduction": "mean", "normalizer": "weight", "empty": "nan",
+            "gauss_newton": False,
         } | options  # fmt: skip
         parts, counted, share = self._loss(logits, target, tangent, axis, o)
         r = np.ones(len(counted)) if o["sample_weight"] is None else o["sample_weight"].reshape(-1)
@@ -356,6 +358,7 @@ SLIPS = {
     "forgotten 1/T": ("cross_entropy_jvp", ("float32",)),
     "curvature of z-loss forgotten": ("cross_entropy_hvp", ("float32",)),
     "curvature of the softcap forgotten": ("cross_entropy_hvp", ("float32",)),
+    "Gauss-Newton for the Hessian": ("cross_entropy_hvp", ("float32",)),
     "1 - sigmoid(-x)": ("sigmoid", ("float32",)),
     "distances by a matrix product": ("gaussian_features", ("float32",)),
     "sign of dbeta": ("gaussian_features_vjp", ("float64",)),

@@ -203,6 +203,7 @@ EMPTY = (
     ("nothing left, zero", {"ignore_index": -100, "empty": "zero"}),
     ("nothing left, sum", {"ignore_index": -100, "reduction": "sum"}),
 )
+GAUSS_NEWTON = {"gauss_newton": True}
 LOSS_EDGES = tuple(
     Case(f"{case.name}, {target}", case.rows, target=target, options=options, tags=EDGE)
     for case in EDGES
@@ -263,6 +264,18 @@ GAUSSIAN = tuple(
     for kind in ("additive", "radial")
 )
 CURVATURE = tuple(case for case in CROSS_ENTROPY if "many" not in case.tags)
+HVP = (
+    *CURVATURE,
+    *(
+        Case(
+            f"Gauss-Newton, {t}",
+            normal(6, 5, 2),
+            target=t,
+            options={**OPTIONS[-1][1], **GAUSS_NEWTON},
+        )
+        for t in ("labels", "targets")
+    ),
+)
 SIGMOID = (
     Case("normal", normal(9, 3)),
     Case("no rows", normal(0, 3)),

@@ -48,7 +48,8 @@ def _operations() -> tuple[Operation, ...]:
             _cases.CROSS_ENTROPY,
             cross_entropy_problem,
         ),
-        (("cross_entropy_jvp", "cross_entropy_hvp"), _cases.CURVATURE, cross_entropy_problem),
+        (("cross_entropy_jvp",), _cases.CURVATURE, cross_entropy_problem),
+        (("cross_entropy_hvp",), _cases.HVP, cross_entropy_problem),
         (("sigmoid",), _cases.SIGMOID, sigmoid_problem),
         (
             ("binary_cross_entropy", "binary_cross_entropy_value_and_grad"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ._numbers import Truth, dot, exact, exp, fate, mp, nans, total, truth, zeros
+from ._numbers import Truth, dot, exact, exp, fate, mp, nans, settled, total, truth, zeros
 from ._numbers import digits as digits_for
 from ._softmax import logsumexp, softmax
 
@@ -59,7 +59,8 @@ def _truth_row(z: np.ndarray, y: np.ndarray, v: np.ndarray, o: dict[str, Any]) -
     l = mp.log(total(exponentials))  # noqa: E741  (the notes' letter)
     p = exponentials / total(exponentials)
     lost = any(yk > 0 and mk == -mp.inf for yk, mk in zip(y, m, strict=True))
-    loss = mp.inf if lost else s * l - dot(y, m) + zeta * l**2
+    surprise = mp.inf if lost else settled(s * l - dot(y, m), s * abs(l))[()]
+    loss = surprise + zeta * l**2
     top = max(m)
     l_scale = abs(top) + abs(l - top)
     g = s * p - y + 2 * zeta * l * p
@@ -107,7 +108,8 @@ def labelled_loss(logits: np.ndarray, labels: np.ndarray, entries: Any) -> tuple
     """Rows' losses l - z_t and gradients p - onehot(t) at some entries: for very many classes."""
     with mp.workdps(digits_for(logits)):
         chosen = exact(logits[np.arange(len(labels)), labels])
-        loss = logsumexp(logits).value - chosen
+        lse = logsumexp(logits).value
+        loss = settled(lse - chosen, abs(lse))
         gradient = softmax(logits, entries=entries).value
         onehot = np.arange(logits.shape[1])[entries][None, :] == labels[:, None]
         return truth(loss), truth(gradient - onehot.astype(int))

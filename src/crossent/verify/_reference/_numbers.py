@@ -81,6 +81,15 @@ def dot(left: np.ndarray, right: np.ndarray) -> Any:
     return sum(terms, mp.zero)
 
 
+def settled(values: np.ndarray, terms: Any) -> np.ndarray:
+    """Differences of terms of a size, with what is nothing but their last digits' rounding as 0.
+
+    With the digits that `digits` gives, a true difference so small is 0 in every dtype.
+    """
+    noise = terms * mp.mpf(10) ** (10 - mp.dps)
+    return np.where(np.abs(values) < noise, mp.zero, values)
+
+
 def digits(*arrays: Any, factor: float = 1.0) -> int:
     """Digits in which differences of numbers like exp(factor * x) keep 50 correct ones.
 

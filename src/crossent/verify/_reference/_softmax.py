@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ._numbers import Truth, dot, exact, exp, fate, mp, nans, total, truth, zeros
+from ._numbers import Truth, dot, exact, exp, fate, mp, nans, settled, total, truth, zeros
 from ._numbers import digits as digits_for
 
 Entries = Any  # an index into the classes: slice or integer array
@@ -55,7 +55,8 @@ def log_softmax(rows: np.ndarray, mask: np.ndarray | None = None, entries: Entri
             if fate(row[here]) is not None:
                 out[i, chosen] = mp.nan
             else:
-                out[i, chosen] = row[entries][chosen] - mp.log(total(exp(row[here])))
+                logits, lse = row[entries][chosen], mp.log(total(exp(row[here])))
+                out[i, chosen] = settled(logits - lse, abs(lse))
         return truth(out)
 
 

@@ -1,0 +1,70 @@
+"""Every operation through the whole table of cases, on the floor of kernels in use."""
+
+import numpy as np
+import pytest
+
+import crossent
+from crossent.verify import run
+from crossent.verify._cases import MANY_CLASSES
+from crossent.verify._problems import OPERATIONS, dtype_named
+
+PAIRS = sorted({(o.name, d) for o in OPERATIONS for case in o.cases for d in case.dtypes})
+
+
+@pytest.mark.parametrize(("operation", "dtype"), PAIRS)
+def test_operation_conforms(operation, dtype):
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    records = run(crossent, operations=[operation], dtypes=[dtype])
+    assert records
+    failed = [f"{r.case}: {r.output} {r.problem}, entry {r.index}" for r in records if not r.passed]
+    assert not failed, f"{len(failed)} of {len(records)}: {failed[:5]}"
+
+
+def test_every_array_function_is_in_the_table():
+    judged = {operation.name for operation in OPERATIONS}
+    derived = ("_vjp", "_jvp", "_hvp", "_jacobian", "_value_and_grad")
+    roots = ("softmax", "log_softmax", "logsumexp", "cross_entropy", "sigmoid",
+             "binary_cross_entropy", "gaussian_features", "linear_cross_entropy")  # fmt: skip
+    public = {n for n in crossent.__all__ if n in roots or n.endswith(derived)}
+    assert judged == public
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_cases_have_names_of_their_own(operation):
+    names = [(case.name, dtype) for case in operation.cases for dtype in case.dtypes]
+    assert len(names) == len(set(names))
+
+
+def test_the_table_holds_what_it_must():
+    table = {o.name: o for o in OPERATIONS}
+    for name in ("softmax", "cross_entropy"):
+        operation = table[name]
+        problems = [(case, dtype, operation.problem(case, dtype))
+                    for case in operation.cases for dtype in case.dtypes
+                    if "many" not in case.tags and dtype != "bfloat16"]  # fmt: skip
+        logits = [problem.args[0] for _, _, problem in problems]
+        assert {1, 2, 3, 4} <= {array.ndim for array in logits} or name != "softmax"
+        assert any(not array.flags.writeable for array in logits)
+        assert any(not array.flags.aligned for array in logits)
+        assert any(min(array.strides) < 0 for array in logits)
+        assert any(array.dtype.byteorder == ">" for array in logits)
+        assert any(array.flags.f_contiguous and not array.flags.c_contiguous for array in logits)
+        assert any(len(array) == 0 for array in logits)
+        assert any(array.ndim == 2 and array.shape[1] == 1 for array in logits)
+        dtypes = {dtype for case in operation.cases for dtype in case.dtypes}
+        assert {"float16", "bfloat16", "float32", "float64", "int8", "uint8", "bool"} <= dtypes
+        many = [case for case in operation.cases if "many" in case.tags]
+        assert max(operation.problem(c, "float32").args[0].shape[1] for c in many) == MANY_CLASSES
+
+
+def test_a_case_is_the_same_in_every_call():
+    (softmax, *_) = OPERATIONS
+    for case in softmax.cases[:20]:
+        first, second = (softmax.problem(case, "float64").args[0] for _ in range(2))
+        np.testing.assert_array_equal(first, second)
+
+
+def test_unknown_dtypes_are_refused():
+    with pytest.raises(TypeError):
+        dtype_named("float17")
