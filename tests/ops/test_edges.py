@@ -341,11 +341,7 @@ def test_out_may_be_the_input_and_other_overlap_is_no_danger(name, axis):
     equal(same, due)
     memory = np.zeros((7, 5))
     memory[:-1] = z
-    try:
-        function(memory[:-1], axis=axis, out=memory[1:])
-    except ValueError as error:
-        assert "overlap" in str(error)
-        return
+    function(memory[:-1], axis=axis, out=memory[1:])
     equal(memory[1:], due)
 
 
