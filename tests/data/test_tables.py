@@ -95,6 +95,15 @@ def test_a_type_is_that_of_the_whole_column(tmp_path: Path) -> None:
     assert values[-1].as_py() == 2.5
 
 
+def test_values_may_hold_line_ends_and_be_long(tmp_path: Path) -> None:
+    """Blocks of the file must not end inside of them."""
+    values = ["\n" * 1000] * 10_000 + ["x" * 5_000_000]
+    text = "n,text\n" + "".join(f'{n},"{value}"\n' for n, value in enumerate(values))
+    columns = read_table(write(tmp_path, text), text={"text"}).columns
+    assert columns.column("n").to_pylist() == list(range(len(values)))
+    assert columns.column("text").to_pylist() == values
+
+
 READ_ERRORS = [
     ("t.csv", b"", "t.csv is empty: expected a header line with the names of the columns"),
     ("t.csv", b"\n\r\n", "t.csv is empty"),

@@ -41,6 +41,7 @@ def fit() -> FitReport:
         n_columns=2,
         n_classes=3,
         n_iterations=12,
+        converged=True,
         reason="it converged",
         train=Scores(8, 1.0, 0.125),
         held_out=Scores(2, 0.5, math.inf),

@@ -30,8 +30,7 @@ def column(table: Table, name: str) -> pa.ChunkedArray:
     TableError
         If there are several.
     """
-    names = table.column_names
-    found = [index for index, other in enumerate(names) if other == name]
+    found = table.columns.schema.get_all_field_indices(name)
     if len(found) == 1:
         return table.columns.column(found[0])
     if found:
@@ -40,6 +39,7 @@ def column(table: Table, name: str) -> pa.ChunkedArray:
             f"{table.name}: the name {name!r} stands over {len(found)} columns ({places}):"
             " give each column a name of its own"
         )
+    names = table.column_names
     lower = {other.lower(): other for other in names}
     near = get_close_matches(name.lower(), lower, n=1)
     hint = f" (did you mean {lower[near[0]]!r}?)" if near else ""

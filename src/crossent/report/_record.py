@@ -48,6 +48,7 @@ class FitReport:
     n_columns: int
     n_classes: int
     n_iterations: int
+    converged: bool
     reason: str
     train: Scores
     held_out: Scores | None
