@@ -34,7 +34,7 @@ jacobian = ce.softmax_jacobian(probabilities)
 np.testing.assert_allclose(product, np.einsum("nij,ni->nj", jacobian, cotangent), atol=1e-15)
 
 # A row that is surely right still has a loss and a gradient in float32.
-sure, pull = ce.cross_entropy_value_and_grad(np.float32([[20.0, 0.0]]), [0])
+sure, pull = ce.cross_entropy_value_and_grad(np.array([[20.0, 0.0]], np.float32), [0])
 print(f"float32 logits [20, 0], label 0: loss {sure:.8e}, gradient {pull[0]}")
 assert sure > 0
 assert pull[0, 0] < 0 < pull[0, 1]
