@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import crossent
-from crossent.verify import run
+from crossent.verify import _reference, check_gradients, run
 from crossent.verify._cases import MANY_CLASSES
 from crossent.verify._problems import OPERATIONS, dtype_named
+from crossent.verify._ulp import worst
 
 PAIRS = sorted({(o.name, d) for o in OPERATIONS for case in o.cases for d in case.dtypes})
 
@@ -50,8 +51,8 @@ PROMISED = {
 @pytest.mark.parametrize("operation", PROMISED)
 def test_errors_are_no_larger_than_promised(operation):
     records = run(crossent, operations=[operation], dtypes=["float32", "float64"])
-    worst = max(records, key=lambda record: record.ulp)
-    assert worst.ulp <= PROMISED[operation], worst
+    furthest = max(records, key=lambda record: record.ulp)
+    assert furthest.ulp <= PROMISED[operation], furthest
 
 
 @pytest.mark.parametrize("operation", PROMISED)
@@ -108,3 +109,70 @@ def test_a_case_is_the_same_in_every_call():
 def test_unknown_dtypes_are_refused():
     with pytest.raises(TypeError):
         dtype_named("float17")
+
+
+def note_network():
+    """Return the second note's network on random numbers: arguments by name, and targets."""
+    rng = np.random.default_rng(5)
+    arguments = {
+        "inputs": rng.standard_normal((6, 3)),
+        "centers": rng.standard_normal((5, 3)),
+        "beta": 0.2 + rng.random(5),
+        "weight": rng.standard_normal((4, 5)),
+        "bias": rng.standard_normal(4),
+    }
+    return arguments, rng.dirichlet(np.ones(4), 6)
+
+
+def network(arguments, target, kind):
+    """Loss and all gradients of the network, by the operations."""
+    x, c, beta, w, b = (arguments[n] for n in ("inputs", "centers", "beta", "weight", "bias"))
+    phi = crossent.gaussian_features(x, c, beta, kind=kind)
+    loss, head = crossent.linear_cross_entropy_value_and_grad(phi, w, target, bias=b)
+    body = crossent.gaussian_features_vjp(x, c, beta, head.inputs, kind=kind)
+    gradients = {"weight": head.weight, "bias": head.bias} | body._asdict()
+    return loss, gradients
+
+
+@pytest.mark.parametrize("kind", ["additive", "radial"])
+def test_every_gradient_of_the_network(kind):
+    """dE/dW, db, dbeta, dc and dx against the truth and against central differences."""
+    arguments, target = note_network()
+    truth = _reference.network(**arguments, target=target, kind=kind)
+    loss, gradients = network(arguments, target, kind)
+    assert abs(loss - float(truth["loss"].value[0])) < 1e-15
+    for name, gradient in gradients.items():
+        assert worst(gradient, truth[name]).ulp < 8, name
+
+        def loss_of(values, name=name):
+            return network(arguments | {name: values}, target, kind)[0]
+
+        def vjp(values, w, name=name):
+            return w * network(arguments | {name: values}, target, kind)[1][name]
+
+        check_gradients(loss_of, arguments[name], vjp=vjp)
+
+
+OPTIONS = {
+    "label_smoothing": 0.1, "temperature": 1.5, "softcap": 4.0, "z_loss": 0.05,
+    "class_weight": [0.5, 1.0, 2.0, 0.25],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [{}, OPTIONS], ids=["plain", "every option"])
+def test_derivatives_by_central_differences(options):
+    z = np.random.default_rng(6).standard_normal((3, 4))
+    labels = np.array([0, 3, 1])
+    check_gradients(
+        lambda z: crossent.cross_entropy(z, labels, **options),
+        z,
+        vjp=lambda z, w: w * crossent.cross_entropy_value_and_grad(z, labels, **options)[1],
+        jvp=lambda z, v: crossent.cross_entropy_jvp(z, labels, v, **options)[1],
+        hvp=lambda z, v: crossent.cross_entropy_hvp(z, labels, v, **options),
+    )
+    for name in ("softmax", "log_softmax"):
+        f, vjp, jvp = (getattr(crossent, name + end) for end in ("", "_vjp", "_jvp"))
+        check_gradients(
+            f, z, vjp=lambda z, w: vjp(f(z), w), jvp=lambda z, v: jvp(f(z), v)  # noqa: B023
+        )  # fmt: skip
+    check_gradients(crossent.logsumexp, z, vjp=crossent.logsumexp_vjp, jvp=crossent.logsumexp_jvp)

@@ -1,5 +1,8 @@
 """The judge judged: every planted slip is found where it is, and nothing right is accused."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -69,3 +72,33 @@ def test_record_as_json_values():
     assert values["got"] == "nan"
     assert values["index"] == [0]
     assert values["passed"] is False
+
+
+def test_without_ml_dtypes_there_is_no_bfloat16(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    records = run({"sigmoid": RIGHT["sigmoid"]})
+    assert {record.dtype for record in records} == {"float16", "float32", "float64"}
+
+
+def test_without_mpmath_the_gradient_checker_still_works():
+    code = """
+import sys
+sys.modules["mpmath"] = None
+from crossent import verify
+assert verify.check_gradients(lambda x: x * x, [1.0], vjp=lambda x, w: 2 * x * w).passed
+try:
+    verify.run
+except ModuleNotFoundError as error:
+    assert "pip install 'crossent[verify]'" in str(error), error
+else:
+    raise SystemExit("verify.run came without mpmath")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_names_that_do_not_exist_are_attribute_errors():
+    from crossent import verify
+
+    assert {"run", "check_gradients"} <= set(dir(verify))
+    with pytest.raises(AttributeError, match="jury"):
+        _ = verify.jury

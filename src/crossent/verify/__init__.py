@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
     try:
         from . import _run
     except ModuleNotFoundError as error:
-        if error.name != "mpmath":
+        if (error.name or "").partition(".")[0] != "mpmath":
             raise
         raise ModuleNotFoundError(
             f"crossent.verify.{name} needs mpmath: pip install 'crossent[verify]'", name="mpmath"

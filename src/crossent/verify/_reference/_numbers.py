@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from mpmath.ctx_mp import MPContext
+from mpmath import MPContext
 
 # A context of our own: the caller's `mpmath.mp` keeps its precision.
 mp: Any = MPContext()
