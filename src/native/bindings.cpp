@@ -1,5 +1,6 @@
 // The Python module: arguments in, one kernel over the rows, nothing else.
 #include <nanobind/nanobind.h>
+#include <unistd.h>
 
 
 #include "arrays.h"
@@ -19,6 +20,16 @@ constexpr double kWorthUnlocking = 10'000;  // nanoseconds of work that pay for 
 // What a number costs about, in nanoseconds: it decides on threads and the GIL, never on a result.
 constexpr double kCheap = 0.5, kGeneral = 4, kPerRow = 20;
 
+// Takes the GIL back. An interpreter that has begun to exit ends the thread instead, by unwinding its stack
+// where the system does that; it must not pass through C++ frames, so such a thread waits for the end here.
+void lock_again(PyThreadState* state) {
+  try {
+    PyEval_RestoreThread(state);
+  } catch (...) {
+    for (;;) pause();
+  }
+}
+
 template <class Call>
 struct Task {
   Kernel<Call> kernel;
@@ -34,8 +45,9 @@ void run(Kernel<Call> kernel, const Call& call, int64_t items, int64_t grain, do
     task.kernel(*task.call, begin, end);
   };
   if (nanoseconds < kWorthUnlocking) return parallel_for(items, grain, nanoseconds, work, &task);
-  nb::gil_scoped_release unlocked;
+  PyThreadState* state = PyEval_SaveThread();
   parallel_for(items, grain, nanoseconds, work, &task);
+  lock_again(state);
 }
 
 double row_cost(const Numbers& rows, double per_number) {

@@ -47,16 +47,15 @@ INLINE F64 exp_polynomial(F64 r) {
   return fma(top, r4, fma(b, r2, a));
 }
 
-// x = exponent ln 2 + r with |r| <= ln(2) / 2, and exp(r) - 1 = head + tail; float32 needs no tail.
+// x = exponent ln 2 + r with |r| <= ln(2) / 2, and exp(r) - 1 = head + tail.
 template <class V>
 struct Reduced {
   V exponent, head, tail;
-  static constexpr bool kTail = sizeof(Element<V>) == 8;
 
-  INLINE V less_one() const { return kTail ? head + tail : head; }
+  INLINE V less_one() const { return head + tail; }
   INLINE V exponential() const {
     const V one = splat(Element<V>(1)), sum = one + head;
-    return kTail ? sum + ((head - (sum - one)) + tail) : sum;
+    return sum + ((head - (sum - one)) + tail);
   }
   INLINE Pair<V> exponential_exactly() const {
     const V one = splat(Element<V>(1)), sum = one + head;
@@ -90,8 +89,6 @@ INLINE Reduced<V> reduce(V x, Residual residual) {
   const V n = fma(x, splat(K::log2e), splat(K::rounder)) - splat(K::rounder);
   const V exact = fma(n, splat(-K::ln2_high), x);
   const V low = plus(n * splat(-K::ln2_low), residual), r = exact + low;
-  const V whole = fma(exp_polynomial(r), r * r, r);
-  if constexpr (!Reduced<V>::kTail) return {n, whole, V{}};
   const V lost = (exact - r) + low;  // what the reduction rounds off
   return {n, r, fma(exp_polynomial(r), r * r, lost)};
 }

@@ -100,11 +100,8 @@ template <class C>
 constexpr int kGroup = sizeof(C) == 4 ? 4 : 2;
 
 template <class C>
-INLINE void add_group(Sum<C>& sum, const Vec<C>* x) {
-  if constexpr (kGroup<C> == 4)
-    sum.add((x[0] + x[1]) + (x[2] + x[3]));
-  else
-    sum.add(x[0] + x[1]);
+INLINE void add_group(Sum<C>& sum, const Vec<C>* x) {  // pairs: one rounding before the wide sum
+  for (int i = 0; i < kGroup<C>; i += 2) sum.add(x[i] + x[i + 1]);
 }
 
 template <class T>

@@ -63,7 +63,9 @@ def _threads_to_begin_with() -> int | None:
     try:
         return as_thread_count(int(text))
     except ValueError:
-        raise ImportError(f"CROSSENT_NUM_THREADS must be a positive integer, got {text!r}") from None
+        raise ImportError(
+            f"CROSSENT_NUM_THREADS must be a positive integer, got {text!r}"
+        ) from None
 
 
 if TYPE_CHECKING:

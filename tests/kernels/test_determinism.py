@@ -1,0 +1,112 @@
+"""The bits of a row depend on the row alone: not on threads, other rows, place or alignment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crossent import _kernels as kernels
+from tests.kernels import calls, tables
+from tests.kernels.tables import name_of
+from tests.kernels.truth import Array
+
+# NumPy sums a block's rows by groups that depend on the block's shape.
+native_only = pytest.mark.skipif(
+    kernels.KERNELS == "numpy", reason="a promise of the compiled kernels"
+)
+SHAPES = [(67, 3), (67, 16), (33, 17), (19, 130), (4, 5000)]
+
+
+@pytest.fixture
+def threads():
+    before = kernels.get_num_threads()
+    yield kernels.set_num_threads
+    kernels.set_num_threads(before)
+
+
+@native_only
+@pytest.mark.parametrize("dtype", tables.DTYPES, ids=name_of)
+def test_number_of_threads(dtype: Any, threads) -> None:
+    """Enough rows that the work really is shared."""
+    for shape in [(40_000, 3), (3000, 100), (40, 10_000)]:
+        for name, call in calls.all_calls(*shape, dtype).items():
+            found = []
+            for count in (1, 2, 4):
+                threads(count)
+                found.append(calls.results(call))
+            assert found[0] == found[1] == found[2], (name, shape)
+
+
+@native_only
+@pytest.mark.parametrize("dtype", tables.WIDE_DTYPES, ids=name_of)
+def test_number_of_threads_in_gaussian_features(dtype: Any, threads) -> None:
+    """The gradients of centers and beta too, which are sums over all inputs."""
+    for shape in [(700, 5, 40), (300, 150, 33)]:
+        for name, call in calls.gaussian_calls(shape, dtype).items():
+            found = []
+            for count in (1, 2, 4):
+                threads(count)
+                found.append(calls.results(call))
+            assert found[0] == found[1] == found[2], (name, shape)
+
+
+def _moved(array: Array, offset: int) -> Array:
+    """A copy that starts so many elements into a larger buffer."""
+    buffer = np.zeros(array.size + offset, array.dtype)
+    buffer[offset:] = array.reshape(-1)
+    return buffer[offset:].reshape(array.shape)
+
+
+def _together(call: calls.Call, pick: Array, offset: int) -> list[Array]:
+    inputs = [_moved(array[pick], offset) for array in call.inputs]
+    outputs = [_moved(np.zeros_like(array[pick]), offset) for array in call.outputs]
+    call.run(*inputs, *outputs)
+    return outputs
+
+
+@native_only
+@pytest.mark.parametrize("dtype", tables.DTYPES, ids=name_of)
+def test_place_alignment_and_other_rows(dtype: Any) -> None:
+    rng = np.random.default_rng(3)
+    for shape in SHAPES:
+        order = rng.permutation(shape[0])
+        few = order[: max(1, shape[0] // 3)]
+        for name, call in calls.all_calls(*shape, dtype).items():
+            whole = _together(call, np.arange(shape[0]), 0)
+            for pick, offset in [(order, 0), (few, 1), (few[:1], 3)]:
+                for expected, found in zip(whole, _together(call, pick, offset), strict=True):
+                    assert expected[pick].tobytes() == found.tobytes(), (name, shape, offset)
+
+
+@pytest.mark.parametrize("dtype", tables.DTYPES, ids=name_of)
+def test_in_place(dtype: Any) -> None:
+    """A result may be the memory of the first argument."""
+    for shape in [*SHAPES, (2, 5000)]:
+        for name, call in calls.all_calls(*shape, dtype).items():
+            if call.outputs[-1].shape != shape:
+                continue
+            expected = calls.results(call)
+            first = call.inputs[0].copy()
+            others = [np.zeros_like(array) for array in call.outputs[:-1]]
+            call.run(first, *call.inputs[1:], *others, first)
+            assert first.tobytes() == expected[-1], (name, shape)
+
+
+@native_only
+def test_instruction_sets_agree() -> None:
+    """Between instruction sets differences stay within the bounds of accuracy."""
+    native = pytest.importorskip("crossent._kernels._native")
+    found = {}
+    try:
+        for isa in native.available_isas():
+            native.use(isa)
+            for name, call in calls.all_calls(20, 37, np.float32).items():
+                found[isa, name] = np.frombuffer(calls.results(call)[0], call.outputs[0].dtype)
+    finally:
+        native.use(kernels.ISA)
+    for (_, name), values in found.items():
+        reference = found["baseline", name]
+        scale = np.abs(reference).max()
+        np.testing.assert_allclose(values, reference, rtol=1e-6, atol=2e-6 * scale, err_msg=name)
