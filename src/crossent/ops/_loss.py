@@ -16,7 +16,6 @@ from .._arguments import (
     as_sample_weight,
     as_target,
     check_choice,
-    compute_dtype,
     loss_options,
     refuse_mass_on_masked_classes,
     row_shape,
@@ -24,6 +23,8 @@ from .._arguments import (
 from .._typing import Array, ArrayLike
 
 __all__ = ["LossKeywords", "LossRows", "Reduction", "plan_binary_loss", "plan_loss"]
+
+_ROUNDS_TO_INFINITY = 2.0**128 - 2.0**103  # in float32
 
 
 class LossKeywords(TypedDict, total=False):
@@ -61,14 +62,17 @@ class Reduction(NamedTuple):
         if self.kind == "none":
             with np.errstate(over="ignore"):
                 return losses.astype(self.dtype).reshape(self.shape)[()]
-        return self.of_sum(float(losses.sum()))
+        return self.of_sum(float(np.add.reduce(losses)))
 
     def of_sum(self, total: float) -> Any:
         """Reduce the sum of all rows' losses to a scalar (float32 for 16-bit logits)."""
         if self.kind == "mean":
             total = self.empty if self.empty is not None else total / self.normalizer
-        with np.errstate(over="ignore"):
-            return compute_dtype(self.dtype).type(total)
+        if self.dtype.itemsize == 8:
+            return np.float64(total)
+        if abs(total) >= _ROUNDS_TO_INFINITY:  # NumPy would warn
+            total = math.copysign(math.inf, total)
+        return np.float32(total)
 
     def of_gradient(self, gradient: Array) -> None:
         """Give an empty mean's gradient the value of its loss, in place."""
