@@ -57,9 +57,10 @@ FUNCTIONS = {
 }
 ESTIMATORS = {
     "SoftmaxClassifier": f"C=1.0, *, {ESTIMATOR_OPTIONS}",
+    # its objective has many minima: tol has a meaning of its own there, documented with it
     "RBFClassifier": (
-        "n_centers=..., *, kind='radial', centers='kmeans', train_centers=True, train_beta=True, "
-        f"C=1.0, {ESTIMATOR_OPTIONS}"
+        "n_centers='auto', *, kind='radial', centers='kmeans', train_centers=True, "
+        f"train_beta=True, C=10.0, {ESTIMATOR_OPTIONS.replace('tol=0.0001', 'tol=0.001')}"
     ),
 }
 RESULTS = {
@@ -114,12 +115,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_signature(name):
-    said = written(getattr(crossent, name))
-    asked = (FUNCTIONS | ESTIMATORS)[name]
-    if "..." in asked:
-        assert re.fullmatch(re.escape(asked).replace(r"\.\.\.", r"('auto'|\d+)"), said), said
-    else:
-        assert said == asked
+    assert written(getattr(crossent, name)) == (FUNCTIONS | ESTIMATORS)[name]
 
 
 @pytest.mark.parametrize("name", RESULTS)
