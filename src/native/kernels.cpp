@@ -2,6 +2,7 @@
 #include "binary.h"
 #include "cross_entropy_general.h"
 #include "gaussian.h"
+#include "small.h"
 #include "softmax.h"
 
 #define NAME_OF(isa) TEXT_OF(isa)
@@ -11,19 +12,33 @@
 
 namespace crossent::CROSSENT_ISA {
 
+namespace {
+
+// A kernel for rows of a few classes, another for longer ones.
+template <auto few, auto many, class Call>
+void by_length(const Call& call, int64_t begin, int64_t end) {
+  (call.n_classes <= kSmall ? few : many)(call, begin, end);
+}
+
+}  // namespace
+
+#define ROWS(name) \
+  {BY_LENGTH(name, Float16), BY_LENGTH(name, BFloat16), BY_LENGTH(name, float), BY_LENGTH(name, double)}
+#define BY_LENGTH(name, T) by_length<name##_few<T>, name##_rows<T>>
+
 extern const KernelTable kernels;
 
 constexpr KernelTable kTable = {
     NAME_OF(CROSSENT_ISA),
-    ALL(softmax_rows),
-    ALL(log_softmax_rows),
-    ALL(logsumexp_rows),
-    ALL(softmax_vjp_rows),
-    ALL(log_softmax_vjp_rows),
+    ROWS(softmax),
+    ROWS(log_softmax),
+    ROWS(logsumexp),
+    ROWS(softmax_vjp),
+    ROWS(log_softmax_vjp),
     ALL(log_softmax_jvp_rows),
-    ALL(logsumexp_vjp_rows),
+    ROWS(logsumexp_vjp),
     ALL(logsumexp_jvp_rows),
-    ALL(cross_entropy_rows),
+    ROWS(cross_entropy),
     ALL(cross_entropy_general_rows),
     ALL(cross_entropy_jvp_rows),
     ALL(cross_entropy_hvp_rows),

@@ -16,17 +16,22 @@ template <class C>
 struct PowerShift {
   Vec<C> subtracted, exponent;
 
-  INLINE explicit PowerShift(C maximum) {
+  INLINE explicit PowerShift(C maximum) : PowerShift(splat(maximum)) {}
+  INLINE explicit PowerShift(Vec<C> maximum) {
     using K = ExpConstants<C>;
-    const bool direct = maximum <= K::direct && maximum >= -K::direct;
-    const Vec<C> top = splat(direct ? maximum : C(0));
-    subtracted = splat(direct ? C(0) : maximum);
+    const Mask<C> direct = absolute(maximum) <= K::direct;
+    const Vec<C> top = select(direct, maximum, Vec<C>{});
+    subtracted = select(direct, Vec<C>{}, maximum);
     exponent = (top * splat(K::log2e) - splat(C(0.5)) + splat(K::rounder)) - splat(K::rounder);
   }
   INLINE Vec<C> operator()(Vec<C> z) const { return exp_shifted(z - subtracted, None{}, exponent); }
   INLINE Vec<C> operator()(Vec<C> z, Sum<C>&) const { return (*this)(z); }
   INLINE Vec<C> summand(Vec<C>, Vec<C> exponential) { return exponential; }
   INLINE Pair<double> others(Pair<double> sum) const { return sum; }
+  template <class Sums>
+  INLINE Sums others_of_lanes(Sums sums) const {
+    return sums;
+  }
 };
 
 // exp(z - maximum) with the rounding of the subtraction carried along; the sum leaves one maximal
@@ -37,6 +42,7 @@ struct MaximumShift {
   Mask<C> ties{};
 
   INLINE explicit MaximumShift(C maximum) : maximum(splat(maximum)) {}
+  INLINE explicit MaximumShift(Vec<C> maximum) : maximum(maximum) {}
   INLINE Vec<C> operator()(Vec<C> z) const { return exp_of_difference(z, maximum); }
   INLINE Vec<C> operator()(Vec<C> z, [[maybe_unused]] Sum<C>& sum) const {
     if constexpr (sizeof(C) == 4) {
@@ -57,6 +63,16 @@ struct MaximumShift {
     for (int i = 0; i < kLanes<C>; ++i) count += ties[i];
     const Pair<double> whole = two_sum(double(count), sum.high);
     return two_sum(whole.high, whole.low + sum.low);
+  }
+  template <class Sums>
+  INLINE Sums others_of_lanes(Sums sums) const {  // each lane is a row, with ties of its own
+    const auto counts = per_row(__builtin_convertvector(ties, Vec<C>));
+    for (int i = 0; i < counts.kParts; ++i) {
+      const Pair<F64> whole = two_sum(counts.part[i] - splat(1.0), sums.high.part[i]);
+      sums.high.part[i] = whole.high;
+      sums.low.part[i] += whole.low;
+    }
+    return sums;
   }
 };
 

@@ -95,6 +95,34 @@ struct Sum<double> {
   }
 };
 
+// A float64 number for each row of a block.
+template <class C>
+struct PerRow {
+  static constexpr int kParts = int(sizeof(double) / sizeof(C));
+  F64 part[kParts];
+};
+
+INLINE PerRow<float> per_row(F32 x) {
+  const Pair<F64> wide = widen(x);
+  return {{wide.high, wide.low}};
+}
+INLINE PerRow<double> per_row(F64 x) { return {{x}}; }
+INLINE F32 narrow(const PerRow<float>& x) {
+  const F32Half halves[2] = {__builtin_convertvector(x.part[0], F32Half),
+                             __builtin_convertvector(x.part[1], F32Half)};
+  F32 result;
+  __builtin_memcpy(&result, halves, sizeof result);
+  return result;
+}
+INLINE F64 narrow(const PerRow<double>& x) { return x.part[0]; }
+
+INLINE Pair<PerRow<float>> lane_sums(const Sum<float>& sum) { return {{{sum.first, sum.second}}, {}}; }
+INLINE Pair<PerRow<double>> lane_sums(const Sum<double>& sum) {
+  const F64 error = select(sum.error == sum.error, sum.error, F64{});
+  const Pair<F64> total = two_sum(sum.sum, error);
+  return {{{total.high}}, {{total.low}}};
+}
+
 // How many vectors of exponentials are worked on at once (more float64 ones would spill).
 template <class C>
 constexpr int kGroup = sizeof(C) == 4 ? 4 : 2;
