@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 
@@ -12,11 +13,16 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def check_contract(root: pathlib.Path) -> subprocess.CompletedProcess:
-    """Run the linter on the tree at `root`, whatever crossent is installed."""
+    """Run the linter on the tree at `root`.
+
+    Without `site` (-S) the editable installation does not stand in front of that tree.
+    """
+    installed = sysconfig.get_paths()
+    path = [str(root / "src"), installed["purelib"], installed["platlib"]]
     return subprocess.run(
-        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()",
+        [sys.executable, "-S", "-c", "from importlinter.cli import lint_imports_command as c; c()",
          "--config", str(root / "pyproject.toml"), "--no-cache"],
-        cwd=root, env={**os.environ, "PYTHONPATH": str(root / "src"), "COLUMNS": "200"},
+        cwd=root, env={**os.environ, "PYTHONPATH": os.pathsep.join(path), "COLUMNS": "200"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
