@@ -26,17 +26,13 @@ struct RowBlock {
       sweep<C>(rows * count, [&](int64_t i, auto n) INLINED { store(wide + i, n, load(from + i, n)); });
       source = wide;
     }
-    if (rows < kRows)
-      for (int k = 0; k < count; ++k) lanes[k] = Vec<C>{};
-    for (int k = 0; k < count; ++k)
-      for (int r = 0; r < rows; ++r) at(k)[r] = source[r * count + k];
+    for (int k = 0; k < count; ++k) lanes[k] = gather(source + k, count, rows);
   }
 
   INLINE void write(T* to, int rows, int count) {
     C wide[sizeof(T) == sizeof(C) ? 1 : kRows * kSmall];
     C* target = sizeof(T) == sizeof(C) ? (C*)to : wide;
-    for (int k = 0; k < count; ++k)
-      for (int r = 0; r < rows; ++r) target[r * count + k] = at(k)[r];
+    for (int k = 0; k < count; ++k) scatter(target + k, count, rows, lanes[k]);
     if constexpr (sizeof(T) != sizeof(C))
       sweep<C>(rows * count, [&](int64_t i, auto n) INLINED { store(to + i, n, load(wide + i, n)); });
   }
