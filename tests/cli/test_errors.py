@@ -113,6 +113,37 @@ def test_bad_tables(run: Run, text: str, line: str) -> None:
     assert [path.name for path in Path().iterdir()] == ["t.csv"]
 
 
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        (None, "m.safetensors does not say which columns it was trained on: it was saved without"),
+        ({}, "m.safetensors is no model of a table: the description of the table is incomplete:"),
+        (
+            {"target": "kind", "columns": ["a"], "missing": "drop", "mean": [0], "unit": [1]},
+            "m.safetensors is no model of a table: the estimator does not have 1 inputs",
+        ),
+    ],
+)
+def test_models_of_no_table(
+    run: Run, flowers: Path, table: dict[str, object] | None, line: str
+) -> None:
+    from crossent.estimators import SoftmaxClassifier, save_model
+
+    estimator = SoftmaxClassifier().fit([[0.0, 1.0], [1.0, 0.0]], [0, 1])
+    save_model("m.safetensors", estimator, table=table)
+    for command in ("predict", "evaluate"):
+        check(run(command, "m.safetensors", "flowers.csv"), 1, line)
+
+
+def test_a_damaged_model(run: Run, flowers: Path, model: Path) -> None:
+    content = bytearray(model.read_bytes())
+    content[-3] ^= 4
+    Path("m.safetensors").write_bytes(content)
+    check(
+        run("predict", "m.safetensors", "flowers.csv"), 1, "m.safetensors was changed after it was"
+    )
+
+
 def test_all_rows_dropped(run: Run) -> None:
     Path("t.csv").write_text(HEADER + "1,,a\n,2,b\n")
     line = "t.csv: no row is left, all of them have missing values"
