@@ -1,7 +1,7 @@
 // Two classes by one logit: the sigmoid and its cross-entropy, element by element.
 #pragma once
 
-#include "cross_entropy_general.h"
+#include "loss_row.h"
 
 namespace crossent::CROSSENT_ISA {
 namespace {

@@ -1,7 +1,7 @@
 // How a row is walked and summed: the order depends on the number of classes only.
 #pragma once
 
-#include "simd.h"
+#include "memory.h"
 
 namespace crossent::CROSSENT_ISA {
 namespace {
