@@ -1,0 +1,8 @@
+"""Where rows come from: arrays as Batches, and class names as numbers. Files are in `_tables`."""
+
+from __future__ import annotations
+
+from ._arrays import ArrayBatches
+from ._classes import class_mass, class_weights, encode_labels, sorted_classes
+
+__all__ = ["ArrayBatches", "class_mass", "class_weights", "encode_labels", "sorted_classes"]

@@ -1,0 +1,9 @@
+"""Classifiers with scikit-learn's interface, and their model files."""
+
+from __future__ import annotations
+
+from ._model_file import ModelFileError, load_model, save_model
+from ._rbf import RBFClassifier
+from ._softmax import SoftmaxClassifier
+
+__all__ = ["ModelFileError", "RBFClassifier", "SoftmaxClassifier", "load_model", "save_model"]

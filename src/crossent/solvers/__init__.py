@@ -1,0 +1,19 @@
+"""Ways to lower an objective, one a file, and the rules that say when it is low enough."""
+
+from __future__ import annotations
+
+from ._lbfgs import lbfgs
+from ._result import Callback, Criterion, Progress, Result, Stop
+from ._stopping import RelativeGap, SmallDecrease, SmallGradient
+
+__all__ = [
+    "Callback",
+    "Criterion",
+    "Progress",
+    "RelativeGap",
+    "Result",
+    "SmallDecrease",
+    "SmallGradient",
+    "Stop",
+    "lbfgs",
+]

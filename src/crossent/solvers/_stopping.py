@@ -1,0 +1,95 @@
+"""When to stop, one rule a class; each says why in a sentence."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from .._typing import Array
+from ._result import Progress, Stop
+
+__all__ = ["RelativeGap", "SmallDecrease", "SmallGradient"]
+
+
+class RelativeGap:
+    """Stop once a certificate shows that (f - f*) / f* <= tol.
+
+    Parameters
+    ----------
+    gap : callable
+        From parameters to an upper bound of f - f*.
+    tol : float
+
+    Attributes
+    ----------
+    last : float
+        The relative bound last found.
+    """
+
+    def __init__(self, gap: Callable[[Array], float], tol: float) -> None:
+        self._gap, self._tol = gap, tol
+        self.last = float("inf")
+
+    def __call__(self, progress: Progress) -> Stop | None:
+        gap = self._gap(progress.parameters)
+        optimum = progress.value - gap
+        self.last = gap / optimum if optimum > 0.0 else float("inf")
+        if self.last > self._tol:
+            return None
+        return Stop(
+            True,
+            f"converged: the objective is certified to be within {self.last:.1e} of its minimum, "
+            f"relative to it (tol={self._tol:g})",
+        )
+
+
+class SmallDecrease:
+    """Stop once an iteration lowers the objective by less than tol, on the mean of ``window``.
+
+    For functions with many minima, where no distance from the best one can be known.
+    """
+
+    def __init__(self, tol: float, window: int = 10) -> None:
+        self._tol, self._window = tol, window
+        self._values: deque[float] = deque(maxlen=window + 1)
+        self.last = float("nan")
+
+    def __call__(self, progress: Progress) -> Stop | None:
+        self._values.append(progress.value)
+        if len(self._values) <= self._window:
+            return None
+        fall = self._values[0] - progress.value
+        if fall > self._window * self._tol * abs(progress.value):
+            return None
+        return Stop(
+            True,
+            f"converged: the last {self._window} iterations lowered the objective by less than "
+            f"{self._tol:g} each, relative to it (tol)",
+        )
+
+
+class SmallGradient:
+    """Stop once the decrease a gradient promises is below tol / 1000, relative to f.
+
+    For a loss without penalty, in coordinates where its curvature is at most about one: a gradient
+    step then gains ``|g|^2 / 2``. No certificate, as nothing bounds the curvature from below.
+    """
+
+    def __init__(self, tol: float, start_value: float) -> None:
+        self._tol, self._start_value = tol, start_value
+        self.last = float("nan")
+
+    def __call__(self, progress: Progress) -> Stop | None:
+        if progress.value <= 1e-6 * self._start_value:
+            return Stop(
+                False,
+                "stopped: the classes can be told apart without a single error, so that without "
+                "a penalty the weights grow for ever; choose a finite C",
+            )
+        if progress.gradient_norm**2 / 2.0 > 1e-3 * self._tol * progress.value:
+            return None
+        return Stop(
+            True,
+            f"converged: the gradient norm is {progress.gradient_norm:.1e} "
+            f"(tol={self._tol:g}; no certificate, as there is no penalty)",
+        )
