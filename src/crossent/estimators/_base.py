@@ -1,4 +1,4 @@
-"""What both classifiers share: checked data in, a fitted linear layer on features out, prediction."""
+"""What both classifiers share: checked data in, a linear layer on features out, prediction."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Models as .safetensors files: tensors, and one JSON text that describes and seals them.
 
 The file's metadata has one key, ``crossent``: a JSON object with ``format``, ``digest`` and
-``description``. The digest is a SHA-256 over the description and over name, dtype, shape and bytes of every
-tensor, so that a bit flipped anywhere is found. Nothing in a file is ever run.
+``description``. The digest is a SHA-256 over the description and over name, dtype, shape and bytes
+of every tensor, so that a bit flipped anywhere is found. Nothing in a file is ever run.
 """
 
 from __future__ import annotations
