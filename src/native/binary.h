@@ -32,11 +32,12 @@ void sigmoid_elements(const RowsCall& call, int64_t begin, int64_t end) {
 }
 
 template <class T>
-void binary_cross_entropy_elements(const BinaryCall& call, int64_t begin, int64_t end) {
+double binary_cross_entropy_elements(const BinaryCall& call, int64_t begin, int64_t end) {
   const T* x = (const T*)call.logits;
   const Compute<T>* targets = (const Compute<T>*)call.targets;
   const F64 temperature = splat(call.temperature), kept = splat(1 - call.label_smoothing);
   const F64 half = splat(call.label_smoothing / 2);
+  F64 total{};
   sweep<double>(end - begin, [&](int64_t at, auto n) INLINED {
     const int64_t k = begin + at;
     const F64 weight = call.row_weight ? load(call.row_weight + k, n) : splat(1.0);
@@ -46,12 +47,15 @@ void binary_cross_entropy_elements(const BinaryCall& call, int64_t begin, int64_
     const F64 of_1 = splat(call.weight_of_1) * (kept * y + half);
     const F64 of_0 = splat(call.weight_of_0) * (kept * (splat(1.0) - y) + half);
     const F64 loss = zero_times(of_1, softplus(-u)) + zero_times(of_0, softplus(u));
-    store(call.loss + k, n, select(present, weight * loss, F64{}));
+    const F64 weighted = select(present, weight * loss, F64{});
+    if (call.loss) store(call.loss + k, n, weighted);
+    total += keep(n, weighted, F64{});
     if (call.out) {
       const F64 slope = of_0 * sigmoid(u) - of_1 * sigmoid(-u);
       store_wide((T*)call.out + k, n, splat(call.gradient_factor) * weight * slope / temperature);
     }
   });
+  return sum_of_lanes(total);
 }
 
 }  // namespace

@@ -36,14 +36,21 @@ INLINE double label_row(const T* z, T* gradient, int64_t count, int64_t label, d
   return distance.high + (log_sum.high + (rest == rest ? rest : 0));
 }
 
+// A row's loss goes where it is wanted; returns it, to be summed.
+INLINE double put_loss(const CrossEntropyCall& call, int64_t row, double loss) {
+  if (call.loss) call.loss[row] = loss;
+  return loss;
+}
+
 template <class T>
-void cross_entropy_rows(const CrossEntropyCall& call, int64_t begin, int64_t end) {
+double cross_entropy_rows(const CrossEntropyCall& call, int64_t begin, int64_t end) {
   const int64_t count = call.n_classes;
+  double total = 0;
   for (int64_t i = begin; i < end; ++i) {
     T* gradient = call.out ? (T*)call.out + i * count : nullptr;
     double weight = row_weight(call, i);
     if (weight == 0) {
-      call.loss[i] = 0;
+      put_loss(call, i, 0);
       if (gradient) fill_row(gradient, count, Compute<T>(0));
       continue;
     }
@@ -51,8 +58,9 @@ void cross_entropy_rows(const CrossEntropyCall& call, int64_t begin, int64_t end
     if (call.class_weight) weight *= call.class_weight[label];
     const double factor = call.gradient_factor * weight;
     const double loss = label_row((const T*)call.logits + i * count, gradient, count, label, factor);
-    call.loss[i] = weight == 0 && loss == kInf ? 0 : weight * loss;
+    total += put_loss(call, i, weight == 0 && loss == kInf ? 0 : weight * loss);
   }
+  return total;
 }
 
 }  // namespace

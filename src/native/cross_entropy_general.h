@@ -142,7 +142,8 @@ INLINE F64 gradient_in_m(const CrossEntropyCall& call, const Totals& t, F64 z, F
 }
 
 template <class T>
-void cross_entropy_general_rows(const CrossEntropyCall& call, int64_t begin, int64_t end) {
+double cross_entropy_general_rows(const CrossEntropyCall& call, int64_t begin, int64_t end) {
+  double total = 0;
   for (int64_t i = begin; i < end; ++i) {
     T* out = call.out ? (T*)call.out + i * call.n_classes : nullptr;
     const double weight = row_weight(call, i);
@@ -150,11 +151,11 @@ void cross_entropy_general_rows(const CrossEntropyCall& call, int64_t begin, int
     Totals t;
     if (weight != 0) t = totals_of<T, false>(row);
     if (weight == 0 || t.absent) {
-      call.loss[i] = 0;
+      put_loss(call, i, 0);
       if (out) fill_row(out, row.count, Compute<T>(0));
       continue;
     }
-    call.loss[i] = weight * loss_of(call, t);
+    total += put_loss(call, i, weight * loss_of(call, t));
     if (!out) continue;
     const F64 factor = splat(call.gradient_factor * weight / call.temperature);
     sweep<double>(row.count, [&](int64_t k, auto n) INLINED {
@@ -165,6 +166,7 @@ void cross_entropy_general_rows(const CrossEntropyCall& call, int64_t begin, int
       store_wide(out + k, n, select(present, g, F64{}));
     });
   }
+  return total;
 }
 
 template <class T>

@@ -2,6 +2,7 @@
 #include "binary.h"
 #include "cross_entropy_general.h"
 #include "gaussian.h"
+#include "labels.h"
 #include "small.h"
 #include "softmax.h"
 
@@ -16,8 +17,8 @@ namespace {
 
 // A kernel for rows of a few classes, another for longer ones.
 template <auto few, auto many, class Call>
-void by_length(const Call& call, int64_t begin, int64_t end) {
-  (call.n_classes <= kSmall ? few : many)(call, begin, end);
+auto by_length(const Call& call, int64_t begin, int64_t end) {
+  return (call.n_classes <= kSmall ? few : many)(call, begin, end);
 }
 
 }  // namespace
@@ -48,6 +49,7 @@ constexpr KernelTable kTable = {
     WIDE(gaussian_inputs_vjp_rows),
     WIDE(gaussian_parameters_vjp_tiles),
     {kLanes<Float16>, kLanes<BFloat16>, kLanes<float>, kLanes<double>},
+    first_bad_label,
 };
 
 const KernelTable kernels = kTable;

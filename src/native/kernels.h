@@ -27,7 +27,7 @@ struct CrossEntropyCall {
   int64_t n_classes;
   double gradient_factor, label_smoothing, temperature, softcap, z_loss;  // softcap 0: none
   bool gauss_newton;
-  double* loss;               // (M,)
+  double* loss;               // (M,); may be null where the sum is enough
   double* loss_tangent;       // (M,)
   void* out;                  // (M, K): gradient or Hessian-vector product; may be null
 };
@@ -37,8 +37,13 @@ struct BinaryCall {
   const void* targets;       // (M,) in the compute dtype
   const double* row_weight;  // (M,) or null: 1
   double gradient_factor, label_smoothing, temperature, weight_of_0, weight_of_1;
-  double* loss;
+  double* loss;              // (M,) or null
   void* out;                 // (M,) gradient or null
+};
+
+struct LabelsCall {
+  const int64_t* labels;  // (M,)
+  int64_t n_classes;
 };
 
 struct GaussianCall {
@@ -57,19 +62,24 @@ struct GaussianCall {
 template <class Call>
 using Kernel = void (*)(const Call&, int64_t begin, int64_t end);
 
+// The same, returning the sum of the losses of the rows begin ... end.
+template <class Call>
+using LossKernel = double (*)(const Call&, int64_t begin, int64_t end);
+
 struct KernelTable {
   const char* isa;
   Kernel<RowsCall> softmax[kDTypes], log_softmax[kDTypes], logsumexp[kDTypes];
   Kernel<RowsCall> softmax_vjp[kDTypes], log_softmax_vjp[kDTypes], log_softmax_jvp[kDTypes];
   Kernel<RowsCall> logsumexp_vjp[kDTypes], logsumexp_jvp[kDTypes];
-  Kernel<CrossEntropyCall> cross_entropy[kDTypes], cross_entropy_general[kDTypes];
+  LossKernel<CrossEntropyCall> cross_entropy[kDTypes], cross_entropy_general[kDTypes];
   Kernel<CrossEntropyCall> cross_entropy_jvp[kDTypes], cross_entropy_hvp[kDTypes];
   Kernel<RowsCall> sigmoid[kDTypes];
-  Kernel<BinaryCall> binary_cross_entropy[kDTypes];
+  LossKernel<BinaryCall> binary_cross_entropy[kDTypes];
   Kernel<GaussianCall> gaussian_features[kDTypes];    // null for 16-bit numbers, as the next two
   Kernel<GaussianCall> gaussian_inputs_vjp[kDTypes];
   Kernel<GaussianCall> gaussian_parameters_vjp[kDTypes];
   int feature_tile[kDTypes];                          // features a tile holds
+  int64_t (*first_bad_label)(const LabelsCall&, int64_t begin, int64_t end);
 };
 
 }  // namespace crossent

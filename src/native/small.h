@@ -295,7 +295,8 @@ void log_softmax_vjp_few(const RowsCall& call, int64_t begin, int64_t end) {
 }
 
 template <class T>
-void cross_entropy_few(const CrossEntropyCall& call, int64_t begin, int64_t end) {
+double cross_entropy_few(const CrossEntropyCall& call, int64_t begin, int64_t end) {
+  double total = 0;
   using C = Compute<T>;
   constexpr int kRows = RowBlock<T>::kRows;
   const int count = int(call.n_classes);
@@ -318,12 +319,13 @@ void cross_entropy_few(const CrossEntropyCall& call, int64_t begin, int64_t end)
     __builtin_memcpy(losses, &loss, sizeof losses);
     for (int r = 0; r < n; ++r) {
       const bool nothing = weight[r] == 0 || (factor[r] == 0 && losses[r] == kInf);
-      call.loss[i + r] = nothing ? 0 : factor[r] * losses[r];
+      total += put_loss(call, i + r, nothing ? 0 : factor[r] * losses[r]);
       if (weight[r] == 0)
         for (int k = 0; k < count; ++k) z.at(k)[r] = 0;
     }
     if (call.out) z.write((T*)call.out + i * count, n, count);
   });
+  return total;
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ __all__ = [
     "cross_entropy_hvp_rows",
     "cross_entropy_jvp_rows",
     "cross_entropy_rows",
+    "first_bad_label",
     "gaussian_features_rows",
     "gaussian_features_vjp_rows",
     "get_num_threads",
@@ -37,6 +38,7 @@ log_softmax_jvp_rows = floor.log_softmax_jvp_rows
 logsumexp_rows = floor.logsumexp_rows
 logsumexp_vjp_rows = floor.logsumexp_vjp_rows
 logsumexp_jvp_rows = floor.logsumexp_jvp_rows
+first_bad_label = floor.first_bad_label
 cross_entropy_rows = floor.cross_entropy_rows
 cross_entropy_jvp_rows = floor.cross_entropy_jvp_rows
 cross_entropy_hvp_rows = floor.cross_entropy_hvp_rows

@@ -13,7 +13,12 @@ float64, with the rounding error of every subtraction z - a carried into the exp
 from __future__ import annotations
 
 from ._binary import binary_cross_entropy_elements, sigmoid_elements
-from ._cross_entropy import cross_entropy_hvp_rows, cross_entropy_jvp_rows, cross_entropy_rows
+from ._cross_entropy import (
+    cross_entropy_hvp_rows,
+    cross_entropy_jvp_rows,
+    cross_entropy_rows,
+    first_bad_label,
+)
 from ._gaussian_features import gaussian_features_rows, gaussian_features_vjp_rows
 from ._softmax import (
     log_softmax_jvp_rows,
@@ -31,6 +36,7 @@ __all__ = [
     "cross_entropy_hvp_rows",
     "cross_entropy_jvp_rows",
     "cross_entropy_rows",
+    "first_bad_label",
     "gaussian_features_rows",
     "gaussian_features_vjp_rows",
     "log_softmax_jvp_rows",

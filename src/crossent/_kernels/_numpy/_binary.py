@@ -33,10 +33,11 @@ def binary_cross_entropy_elements(
     row_weight: Array | None,
     gradient_factor: float,
     options: LossOptions,
-    loss: Array,
+    loss: Array | None,
     gradient: Array | None,
-) -> None:
-    """E = w1 y softplus(-u) + w0 (1 - y) softplus(u), u = z / T; neither term cancels."""
+) -> float:
+    """E = w1 y softplus(-u) + w0 (1 - y) softplus(u), u = z / T; returns the sum of all E."""
+    total = 0.0
     e = options.label_smoothing
     negative_weight, positive_weight = (
         (1.0, 1.0) if options.class_weight is None else options.class_weight
@@ -48,12 +49,16 @@ def binary_cross_entropy_elements(
         y = np.where(present, wide(targets[part]), 0.0)
         positive = positive_weight * ((1.0 - e) * y + e / 2)
         negative = negative_weight * ((1.0 - e) * (1.0 - y) + e / 2)
-        loss[part] = weight * (
+        losses = weight * (
             _zero_times(positive, _softplus(-u)) + _zero_times(negative, _softplus(u))
         )
+        total += float(losses.sum())
+        if loss is not None:
+            loss[part] = losses
         if gradient is not None:
             slope = negative * _sigmoid(u) - positive * _sigmoid(-u)
             gradient[part] = gradient_factor * weight * slope / options.temperature
+    return total
 
 
 def _zero_times(weight: Floating, value: Floating) -> Floating:

@@ -99,6 +99,13 @@ def _blocks_of_loss(
         yield rows, weight, mask, _prepare(z, t, mask, options)
 
 
+def first_bad_label(labels: Array, n_classes: int) -> int:
+    """The index of the first label outside 0 ... n_classes - 1, or -1."""
+    if labels.size == 0 or (labels.min() >= 0 and labels.max() < n_classes):
+        return -1
+    return int(((labels < 0) | (labels >= n_classes)).argmax())
+
+
 @quiet
 def cross_entropy_rows(
     logits: Array,
@@ -106,15 +113,20 @@ def cross_entropy_rows(
     row_weight: Array | None,
     gradient_factor: float,
     options: LossOptions,
-    loss: Array,
+    loss: Array | None,
     gradient: Array | None,
-) -> None:
-    """E_i of each row and, where asked for, dE_i/dz = G_m m1 / T."""
+) -> float:
+    """E_i of each row and dE_i/dz = G_m m1 / T, both where asked for; returns the sum of the E_i."""
+    total = 0.0
     for rows, weight, _, prepared in _blocks_of_loss(logits, target, row_weight, options):
-        loss[rows] = np.where(weight[:, 0] == 0, 0.0, weight[:, 0] * _loss_of(prepared, options))
+        losses = np.where(weight[:, 0] == 0, 0.0, weight[:, 0] * _loss_of(prepared, options))
+        total += float(losses.sum())
+        if loss is not None:
+            loss[rows] = losses
         if gradient is not None:
             slope = gradient_factor * weight * prepared.slope / options.temperature
             gradient[rows] = _gradient_in_m(prepared, options) * slope
+    return total
 
 
 @quiet

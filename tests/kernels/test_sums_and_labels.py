@@ -1,0 +1,78 @@
+"""The sum that a loss kernel returns, and the check of labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crossent import _kernels as kernels
+from crossent._arguments import LossOptions
+from tests.kernels import calls, tables
+from tests.kernels.tables import name_of
+from tests.kernels.truth import Array
+
+SHAPES = [(0, 3), (1, 1), (17, 3), (5000, 3), (300, 17), (40, 300), (70_001, 2)]
+
+
+def _losses(n_rows: int, n_classes: int, dtype: Any) -> dict[str, Callable[[Array | None], float]]:
+    """Every loss kernel with labels, targets or options, as a function of the losses' memory."""
+    rng = np.random.default_rng([n_rows, n_classes])
+    z = rng.normal(0, 5, (n_rows, n_classes)).astype(dtype)
+    labels, weight = rng.integers(0, n_classes, n_rows), rng.uniform(0, 2, n_rows)
+    weight[2::5] = 0
+    y = rng.uniform(0, 1, n_rows).astype(tables.computed(dtype))
+    first = np.ascontiguousarray(z[:, 0])
+    return {
+        "plain": lambda loss: kernels.cross_entropy_rows(
+            z, labels, weight, 1.0, calls.PLAIN, loss, None
+        ),
+        "options": lambda loss: kernels.cross_entropy_rows(
+            z, labels, weight, 1.0, calls.FULL, loss, None
+        ),
+        "binary": lambda loss: kernels.binary_cross_entropy_elements(
+            first, y, weight, 1.0, LossOptions(), loss, None
+        ),
+    }
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("dtype", tables.DTYPES, ids=name_of)
+def test_the_sum_of_the_losses(dtype: Any, shape: tuple[int, int]) -> None:
+    """Right, the same without memory for the losses, and the same for any number of threads."""
+    before = kernels.get_num_threads()
+    try:
+        for name, call in _losses(*shape, dtype).items():
+            losses = np.full(shape[0], np.nan)
+            total = call(losses)
+            assert total == pytest.approx(math.fsum(losses), rel=1e-14), name
+            for count in (1, 2, 4):
+                kernels.set_num_threads(count)
+                assert call(None) == total, name
+    finally:
+        kernels.set_num_threads(before)
+
+
+def test_an_infinite_loss_makes_an_infinite_sum() -> None:
+    z = np.zeros((3, 2))
+    z[1, 0] = -np.inf
+    assert kernels.cross_entropy_rows(
+        z, np.zeros(3, np.int64), None, 1.0, LossOptions(), None, None
+    ) == float("inf")
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 7, 16, 63, 64, 65, 1000, 300_000])
+def test_the_first_bad_label(n_rows: int) -> None:
+    labels = np.random.default_rng(n_rows).integers(0, 10, n_rows)
+    assert kernels.first_bad_label(labels, 10) == -1
+    for at in {0, n_rows // 2, n_rows - 1} - {-1}:
+        for wrong in (10, -1, np.iinfo(np.int64).max, np.iinfo(np.int64).min):
+            if at < n_rows:
+                labels[at], kept = wrong, labels[at]
+                assert kernels.first_bad_label(labels, 10) == at
+                labels[-1], last = -5, labels[-1]
+                assert kernels.first_bad_label(labels, 10) == at
+                labels[-1], labels[at] = last, kept
