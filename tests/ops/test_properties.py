@@ -198,7 +198,7 @@ def test_hvp_is_symmetric_and_jvp_is_the_gradients_product(problem):
     loss, gradient = ce.cross_entropy_value_and_grad(z, target, **options)
     again, slope = ce.cross_entropy_jvp(z, target, v, **options)
     size = 1 + np.abs(gradient * v).sum()
-    assert loss == again
+    close(again, loss, abs(loss), ulps=8)  # kernels of their own, with roundings of their own
     close(slope, np.sum(gradient * v), size, ulps=512)
     hu, hv = (ce.cross_entropy_hvp(z, target, x, **options) for x in (u, v))
     size = 1 + np.abs(u * hv).sum() + np.abs(v * hu).sum()

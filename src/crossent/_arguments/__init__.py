@@ -41,6 +41,7 @@ from ._targets import (
     as_binary_target,
     as_class_mask,
     as_target,
+    refuse_label,
     refuse_mass_on_masked_classes,
     target_rows,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "is_plain",
     "loss_options",
     "normalized_axis",
+    "refuse_label",
     "refuse_mass_on_masked_classes",
     "row_shape",
     "target_rows",

@@ -23,6 +23,7 @@ __all__ = [
     "as_binary_target",
     "as_class_mask",
     "as_target",
+    "refuse_label",
     "refuse_mass_on_masked_classes",
     "target_rows",
 ]
@@ -67,7 +68,7 @@ def as_target(
     axis: int,
     ignore_index: int | None = None,
 ) -> Target:
-    """Tell labels from targets by shape, and check every row of either before any computing."""
+    """Tell labels from targets by shape; targets are checked here, labels' range by a kernel."""
     array = np.asarray(target)
     if array.shape == shape:
         if ignore_index is not None:
@@ -82,10 +83,10 @@ def as_target(
             f"target has shape {array.shape}, but logits of shape {shape} with class axis {axis} "
             f"ask for labels of shape {labels_shape} or targets of shape {shape}"
         )
-    return _as_labels(array, shape[axis], ignore_index)
+    return _as_labels(array, ignore_index)
 
 
-def _as_labels(array: Array, n_classes: int, ignore_index: int | None) -> Target:
+def _as_labels(array: Array, ignore_index: int | None) -> Target:
     if array.dtype.kind not in "biu":
         raise TypeError(
             f"labels must be integers, but their dtype is {array.dtype}: pass labels.astype(int), "
@@ -97,14 +98,13 @@ def _as_labels(array: Array, n_classes: int, ignore_index: int | None) -> Target
         if mask.any():
             ignored = mask.reshape(-1)
             array = np.where(mask, array.dtype.type(0), array)
-    if array.size and not (int(array.min()) >= 0 and int(array.max()) < n_classes):
-        _refuse_label(array, n_classes)
     labels = array.reshape(-1).astype(np.int64, copy=False)
     return Target(labels if is_plain(labels) else labels.copy(), ignored)
 
 
-def _refuse_label(array: Array, n_classes: int) -> NoReturn:
-    index = int(((array < 0) | (array >= n_classes)).reshape(-1).argmax())
+def refuse_label(target: ArrayLike, index: int, n_classes: int) -> NoReturn:
+    """Say which label is out of range."""
+    array = np.asarray(target)
     where = ", ".join(str(int(i)) for i in np.unravel_index(index, array.shape))
     value = array.reshape(-1)[index]
     hint = " (to leave rows out, name their label as ignore_index)" if value < 0 else ""
@@ -137,7 +137,10 @@ def as_binary_target(
     array = np.asarray(target)
     check_same_shape(array.shape, shape, "target", "the logits, one label or probability each")
     if array.dtype.kind in "biu":
-        labels, ignored = _as_labels(array, 2, ignore_index)
+        labels, ignored = _as_labels(array, ignore_index)
+        wrong = (labels < 0) | (labels > 1)
+        if wrong.any():
+            refuse_label(array, int(wrong.argmax()), 2)
         return Target(labels.astype(compute_dtype(dtype)), ignored)
     if ignore_index is not None:
         raise ValueError(

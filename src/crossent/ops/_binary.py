@@ -142,12 +142,12 @@ def binary_cross_entropy(
 
 
 def _value_and_grad(logits: Floating, plan: LossRows, gradient: Array | None) -> Any:
-    losses = np.empty(len(logits))
+    losses = plan.reduction.memory(len(logits))
     factor = plan.reduction.gradient_factor
-    _kernels.binary_cross_entropy_elements(
+    total = _kernels.binary_cross_entropy_elements(
         logits, plan.target, plan.row_weight, factor, plan.options, losses, gradient
     )
-    return plan.reduction.of_losses(losses)
+    return plan.reduction.of_losses(losses, total)
 
 
 def binary_cross_entropy_value_and_grad(

@@ -138,11 +138,11 @@ def cross_entropy(
 def _value_and_grad(problem: _Problem, gradient: Array | None) -> Any:
     """The reduced loss; the gradient of the rows, where memory for it is given."""
     target, row_weight, options, reduction = problem.loss
-    losses = np.empty(len(problem.rows))
-    _kernels.cross_entropy_rows(
+    losses = reduction.memory(len(problem.rows))
+    total = _kernels.cross_entropy_rows(
         problem.rows, target, row_weight, reduction.gradient_factor, options, losses, gradient
     )
-    return reduction.of_losses(losses)
+    return reduction.of_losses(losses, total)
 
 
 def cross_entropy_value_and_grad(
@@ -242,7 +242,9 @@ def cross_entropy_jvp(
     _kernels.cross_entropy_jvp_rows(
         problem.rows, truth, dz, row_weight, loss_options, losses, tangents
     )
-    return reduction.of_losses(losses), reduction.of_losses(tangents)
+    if reduction.kind == "none":
+        return reduction.of_rows(losses), reduction.of_rows(tangents)
+    return reduction.of_sum(float(losses.sum())), reduction.of_sum(float(tangents.sum()))
 
 
 def cross_entropy_hvp(

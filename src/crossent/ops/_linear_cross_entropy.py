@@ -179,7 +179,7 @@ def _run(
     weight = layer.weight.astype(wide, copy=False)
     blocks = _allocate(len(layer.inputs), layer.weight.shape, wide, workspace_bytes)
     with_gradient = any(gradient is not None for gradient in gradients)
-    kept = np.empty(len(layer.inputs)) if plan.reduction.kind == "none" else None
+    losses = plan.reduction.memory(len(layer.inputs))
     total = 0.0
     for rows in _row_blocks(len(layer.inputs), len(blocks.logits)):
         x = layer.inputs[rows].astype(wide, copy=False)
@@ -187,16 +187,12 @@ def _run(
         np.matmul(x, weight.T, out=z)
         if layer.bias is not None:
             z += layer.bias
-        losses = _loss_of_block(z, plan, rows, dtype, with_gradient)
-        if kept is not None:
-            kept[rows] = losses
-        else:
-            total += float(losses.sum())
+        total += _loss_of_block(z, plan, rows, with_gradient, losses)
         if with_gradient:
             if cotangent is not None:
                 z *= cotangent[rows, None]
             _add_gradients(z, x, weight, rows, gradients, blocks.product)
-    loss = plan.reduction.of_sum(total) if kept is None else plan.reduction.of_losses(kept)
+    loss = plan.reduction.of_losses(losses, total)
     for gradient in gradients:
         if gradient is not None:
             plan.reduction.of_gradient(gradient)
@@ -224,22 +220,21 @@ def _row_blocks(n_rows: int, block_rows: int) -> Iterator[slice]:
 
 
 def _loss_of_block(
-    z: Floating, plan: LossRows, rows: slice, dtype: np.dtype[Any], with_gradient: bool
-) -> Array:
-    """The losses of a block of logits; their gradient takes the place of the logits."""
-    options, losses = plan.options, np.empty(len(z))
+    z: Floating, plan: LossRows, rows: slice, with_gradient: bool, losses: Array | None
+) -> float:
+    """The loss of a block of logits; its gradient takes the place of the logits."""
+    options = plan.options
     if options.mask is not None and options.mask.ndim == 2:
         options = options._replace(mask=options.mask[rows])
-    _kernels.cross_entropy_rows(
+    return _kernels.cross_entropy_rows(
         z,
-        target_rows(plan.target, rows, dtype),
+        target_rows(plan.target, rows, z.dtype),
         None if plan.row_weight is None else plan.row_weight[rows],
         plan.reduction.gradient_factor,
         options,
-        losses,
+        None if losses is None else losses[rows],
         z if with_gradient else None,
     )
-    return losses
 
 
 def _add_gradients(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
+from .. import _kernels
 from .._arguments import (
     LossOptions,
     Target,
@@ -17,6 +18,7 @@ from .._arguments import (
     as_target,
     check_choice,
     loss_options,
+    refuse_label,
     refuse_mass_on_masked_classes,
     row_shape,
 )
@@ -57,12 +59,18 @@ class Reduction(NamedTuple):
         """What the gradient of a row's loss is multiplied by."""
         return 1.0 if self.kind != "mean" or self.empty is not None else 1.0 / self.normalizer
 
-    def of_losses(self, losses: Array) -> Any:
-        """Reduce float64 losses (M,): one a row in the logits' dtype, or a scalar."""
-        if self.kind == "none":
-            with np.errstate(over="ignore"):
-                return losses.astype(self.dtype).reshape(self.shape)[()]
-        return self.of_sum(float(np.add.reduce(losses)))
+    def memory(self, n_rows: int) -> Array | None:
+        """Room for one float64 loss a row, where each is returned."""
+        return np.empty(n_rows) if self.kind == "none" else None
+
+    def of_losses(self, losses: Array | None, total: float) -> Any:
+        """Reduce losses (M,) or, where there is no room for these, their sum."""
+        return self.of_sum(total) if losses is None else self.of_rows(losses)
+
+    def of_rows(self, losses: Array) -> Any:
+        """Losses of the rows (M,), as they are returned unreduced: in the logits' dtype."""
+        with np.errstate(over="ignore"):
+            return losses.astype(self.dtype).reshape(self.shape)[()]
 
     def of_sum(self, total: float) -> Any:
         """Reduce the sum of all rows' losses to a scalar (float32 for 16-bit logits)."""
@@ -121,6 +129,10 @@ def plan_loss(
     )
     rows = row_shape(shape, axis)
     truth = as_target(target, shape, axis, ignore_index)
+    if truth.values.ndim == 1:
+        bad = _kernels.first_bad_label(truth.values, shape[axis])
+        if bad >= 0:
+            refuse_label(target, bad, shape[axis])
     weight = as_sample_weight(sample_weight, rows)
     absent = truth.ignored
     if where is not None:
