@@ -32,7 +32,8 @@ class _Problem(NamedTuple):
 def _problem(logits: ArrayLike, target: ArrayLike, axis: int, options: LossKeywords) -> _Problem:
     z, axis = as_logits(logits, axis)
     plan = plan_loss(z.shape, axis, z.dtype, target, **options)
-    plan = plan._replace(target=target_rows(plan.target, slice(None), z.dtype))
+    if plan.target.ndim == 2:
+        plan = plan._replace(target=target_rows(plan.target, slice(None), z.dtype))
     return _Problem(z, axis, as_rows(z, axis), plan)
 
 
