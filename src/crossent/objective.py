@@ -13,9 +13,11 @@ import numpy as np
 
 from ._typing import Array, Batch, Batches, Features
 from .features import whitened
-from .ops import linear_cross_entropy_value_and_grad
+from .ops import LinearGradients, linear_cross_entropy_value_and_grad, softmax
 
-__all__ = ["Network", "NetworkLoss", "NetworkObjective"]
+__all__ = ["Evaluation", "Network", "NetworkLoss", "NetworkObjective"]
+
+_HESSIAN_BYTES = 16 << 20
 
 
 class NetworkLoss(NamedTuple):
@@ -45,7 +47,7 @@ class Network(NamedTuple):
     features: Array
 
 
-class _Evaluation(NamedTuple):
+class Evaluation(NamedTuple):
     """A point, and what was found there: mean loss and its gradient, without the penalty."""
 
     parameters: Array
@@ -71,6 +73,15 @@ class NetworkObjective:
     class_mass : float64 (K,)
         Total row weight of each class, as `crossent.data.class_mass` finds it.
 
+    Attributes
+    ----------
+    ridge : float
+        1 / (C S).
+    targets : float64 (K,)
+        sum_i r_i y_i / S, of the smoothed and weighted targets: what b answers for.
+    n_rows : int
+        R: rows of W.
+
     Raises
     ------
     ValueError
@@ -85,62 +96,61 @@ class NetworkObjective:
         features_start: Array,
         class_mass: Array,
     ) -> None:
-        self._batches, self._features, self._loss = batches, features, loss
-        self._features_start = features_start
+        self._batches, self.features, self.loss = batches, features, loss
+        self.features_start = features_start
         self._total = float(class_mass.sum())
-        self._ridge = 1.0 / (loss.C * self._total) if self._total > 0.0 else 0.0
-        self._targets = _target_totals(loss, class_mass) / max(self._total, 1e-300)
-        self._coordinates = whitened(
+        self.ridge = 1.0 / (loss.C * self._total) if self._total > 0.0 else 0.0
+        self.targets = _target_totals(loss, class_mass) / max(self._total, 1e-300)
+        self.coordinates = whitened(
             batches,
             features,
             features_start,
             self._row_mass,
             curvature=1.0 / max(loss.n_classes, 4 if loss.one_logit else 3),
-            ridge=self._ridge,
+            ridge=self.ridge,
             centred=loss.fit_intercept,
         )
-        self._n_rows = 1 if loss.one_logit else loss.n_classes
-        self._at: _Evaluation | None = None
-        self._origin: Array | None = None
+        self.n_rows = 1 if loss.one_logit else loss.n_classes
+        self._at: Evaluation | None = None
 
     # ------------------------------------------------------------ parameters
 
     def start(self) -> Array:
         """W = 0, b the logarithm of the classes' shares, and the features where they start."""
-        weight = np.zeros((self._n_rows, self._features.n_features))
+        weight = np.zeros((self.n_rows, self.features.n_features))
         with np.errstate(divide="ignore"):
-            bias = np.log(self._targets)
+            bias = np.log(self.targets)
         bias = np.where(np.isfinite(bias), bias, 0.0)
-        bias = bias[1:] - bias[0] if self._loss.one_logit else bias - bias.mean()
-        bias = bias if self._loss.fit_intercept else np.zeros(self._n_rows)
-        return self.pack(Network(weight, bias, self._features_start))
+        bias = bias[1:] - bias[0] if self.loss.one_logit else bias - bias.mean()
+        bias = bias if self.loss.fit_intercept else np.zeros(self.n_rows)
+        return self.pack(Network(weight, bias, self.features_start))
 
     def pack(self, network: Network) -> Array:
         """The flat vector of a network."""
-        u, v = self._coordinates.inverse(network.weight, network.bias)
+        u, v = self.coordinates.inverse(network.weight, network.bias)
         return self._flat(u, v, network.features)
 
     def unpack(self, parameters: Array) -> Network:
         """The network of a flat vector."""
-        n_weights = self._n_rows * self._features.n_features
-        n_linear = n_weights + (self._n_rows if self._loss.fit_intercept else 0)
-        u = parameters[:n_weights].reshape(self._n_rows, -1)
-        v = parameters[n_weights:n_linear] if self._loss.fit_intercept else np.zeros(self._n_rows)
-        weight, bias = self._coordinates.weight_and_bias(u, v)
+        n_weights = self.n_rows * self.features.n_features
+        n_linear = n_weights + (self.n_rows if self.loss.fit_intercept else 0)
+        u = parameters[:n_weights].reshape(self.n_rows, -1)
+        v = parameters[n_weights:n_linear] if self.loss.fit_intercept else np.zeros(self.n_rows)
+        weight, bias = self.coordinates.weight_and_bias(u, v)
         return Network(weight, bias, parameters[n_linear:])
 
     def _flat(self, u: Array, v: Array, features: Array) -> Array:
-        return np.concatenate([u.ravel(), v if self._loss.fit_intercept else v[:0], features])
+        return np.concatenate([u.ravel(), v if self.loss.fit_intercept else v[:0], features])
 
     # ------------------------------------------------------------ value and gradient
 
     def value_and_grad(self, parameters: Array) -> tuple[float, Array]:
         """f and its gradient, float64 (P,), in the flat vector."""
-        at = self._evaluated(parameters)
+        at = self.evaluated(parameters)
         weight = at.network.weight
-        value = at.loss + 0.5 * self._ridge * float(np.vdot(weight, weight))
-        u_grad, v_grad = self._coordinates.vjp(
-            at.gradient.weight + self._ridge * weight, at.gradient.bias
+        value = at.loss + 0.5 * self.ridge * float(np.vdot(weight, weight))
+        u_grad, v_grad = self.coordinates.vjp(
+            at.gradient.weight + self.ridge * weight, at.gradient.bias
         )
         return value, self._flat(u_grad, v_grad, at.gradient.features)
 
@@ -148,68 +158,67 @@ class NetworkObjective:
         """Mean loss without the penalty, and its gradient in W, b and the features' parameters."""
         loss = 0.0
         gradient = Network(*(np.zeros_like(part) for part in network))
+        first = self.loss.n_classes - self.n_rows  # the zeros of one logit are no parameters
+        needs = ("inputs", "weight", "bias") if self.features.n_parameters else ("weight", "bias")
         for batch in self._batches:
-            batch_loss, batch_gradient, _ = self._of_batch(network, batch, ("weight", "bias"))
-            loss += batch_loss
-            for total, part in zip(gradient, batch_gradient, strict=True):
-                total += part
+            found, back = self._of_batch(network, batch, needs)
+            loss += found
+            gradient.weight[...] += np.asarray(back.weight)[first:]
+            gradient.bias[...] += np.asarray(back.bias)[first:]
+            if back.inputs is not None:
+                gradient.features[...] += self.features.parameters_vjp(
+                    network.features, batch.inputs, back.inputs
+                )
         for total in gradient:
             total /= self._total
         return loss / self._total, gradient
 
     def inputs_grad(self, network: Network, batch: Batch) -> Array:
         """Gradient of the mean loss in the inputs of a batch, (B, D)."""
-        _, _, features_grad = self._of_batch(network, batch, ("inputs",))
-        return (
-            self._features.inputs_vjp(network.features, batch.inputs, features_grad) / self._total
-        )
+        _, back = self._of_batch(network, batch, ("inputs",))
+        features_grad = np.asarray(back.inputs) / self._total
+        return self.features.inputs_vjp(network.features, batch.inputs, features_grad)
 
-    def _evaluated(self, parameters: Array) -> _Evaluation:
+    def evaluated(self, parameters: Array) -> Evaluation:
+        """Mean loss and gradient at a point, without the penalty; the last point is remembered."""
         if self._at is None or not np.array_equal(self._at.parameters, parameters):
             network = self.unpack(parameters)
-            self._at = _Evaluation(parameters.copy(), network, *self.loss_and_grad(network))
+            self._at = Evaluation(parameters.copy(), network, *self.loss_and_grad(network))
         return self._at
 
     def _of_batch(
         self, network: Network, batch: Batch, needs: tuple[str, ...]
-    ) -> tuple[float, Network, Array]:
-        """Summed loss, its gradient, and what comes back to the features."""
-        phi = self._features.values(network.features, batch.inputs)
+    ) -> tuple[float, LinearGradients]:
+        """Summed loss of a batch, and what comes back from it through the linear layer."""
+        phi = self.features.values(network.features, batch.inputs)
         weight, bias = self._logit_rows(network, phi.dtype)
-        trained = self._features.n_parameters > 0 and "weight" in needs
         loss, gradients = linear_cross_entropy_value_and_grad(
             phi,
             weight,
             batch.target,
             bias=bias,
-            needs=(*needs, "inputs") if trained else needs,
-            workspace_bytes=self._loss.workspace_bytes,
+            needs=needs,
+            workspace_bytes=self.loss.workspace_bytes,
             sample_weight=batch.sample_weight,
-            class_weight=self._loss.class_weight,
-            label_smoothing=self._loss.label_smoothing,
+            class_weight=self.loss.class_weight,
+            label_smoothing=self.loss.label_smoothing,
             reduction="sum",
         )
-        first = len(weight) - self._n_rows  # of one logit, the row of zeros is no parameter
-        back = np.empty(0)
-        if trained:
-            back = self._features.parameters_vjp(network.features, batch.inputs, gradients.inputs)
-        if "weight" not in needs:
-            return float(loss), Network(np.empty(0), np.empty(0), back), gradients.inputs
-        return float(loss), Network(gradients.weight[first:], gradients.bias[first:], back), back
+        return float(loss), gradients
 
     def _logit_rows(self, network: Network, dtype: np.dtype) -> tuple[Array, Array]:
         """W and b of all K logits, in the features' dtype."""
         weight, bias = network.weight.astype(dtype), network.bias.astype(dtype)
-        if self._loss.one_logit:
+        if self.loss.one_logit:
             weight = np.concatenate([np.zeros_like(weight), weight])
             bias = np.concatenate([np.zeros_like(bias), bias])
         return weight, bias
 
     def _row_mass(self, batch: Batch) -> Array:
         """r s'' of each row: its weight times the sum of its smoothed and weighted targets."""
-        class_weight, smoothing = self._loss.class_weight, self._loss.label_smoothing
+        class_weight, smoothing = self.loss.class_weight, self.loss.label_smoothing
         if class_weight is None:
-            class_weight = np.ones(self._loss.n_classes)
+            class_weight = np.ones(self.loss.n_classes)
         if batch.target.ndim == 1:
             own, mass = class_weight[batch.target], np.ones(len(batch.target))
         else:
@@ -218,52 +227,61 @@ class NetworkObjective:
         spread = smoothing * class_weight.mean() * mass
         return batch.sample_weight * ((1.0 - smoothing) * own + spread)
 
-    # ------------------------------------------------------------ certificate
+    # ------------------------------------------------------------ curvature
 
-    def gap(self, parameters: Array) -> float:
-        """An upper bound of f - f*, for features without parameters and a finite C.
+    def hessian(self, parameters: Array) -> Array:
+        """Second derivatives of f, float64 (P, P), for features without parameters.
 
-        The dual function at a feasible point near the probabilities. Rows alpha_i of mass s_i with
-        sum_i r_i alpha_i = sum_i r_i y_i (b's own condition of optimality) give
-        ``f* >= -|A|^2 / (2 ridge) + sum_i r_i H(alpha_i) / S``, with
-        ``A = sum_i r_i (alpha_i - y_i) phi_i^T / S`` and H the entropy. Taken are
-        ``alpha_i = (1 - t) s_i p_i + t s_i q`` with the least t for which a distribution q exists;
-        H is concave. With b optimal, t = 0, and what remains is ``|grad_W f|^2 / (2 ridge)``.
+        ``H = sum_i r_i s_i (diag(p_i) - p_i p_i^T) (x) phi_i phi_i^T / S`` and the penalty, formed
+        in the whitened coordinates by blocks of rows.
+
+        Raises
+        ------
+        ValueError
+            If the features have parameters: f has no such simple curvature in those.
         """
-        at = self._evaluated(parameters)
-        ridge, weight = self._ridge, at.network.weight
-        if ridge == 0.0:
-            return float("inf")
-        if not self._loss.fit_intercept:
-            return _square(at.gradient.weight + ridge * weight) / (2.0 * ridge)
-        mean = self._coordinates.mean
-        slope = at.gradient.weight - np.outer(at.gradient.bias, mean)
-        surplus = at.gradient.bias
-        if self._loss.one_logit:
-            surplus = np.array([-surplus[0], surplus[0]])
-        mass = self._targets + surplus
-        t = min(1.0, max(0.0, float(np.max(surplus / np.maximum(mass, 1e-300)))))
-        bound = _square(slope + ridge * weight) / (2.0 * ridge)
-        bound += (1.0 - t) * float(at.gradient.bias @ (at.network.bias + weight @ mean))
-        if t > 0.0:
-            shift = -t * (slope - self._slope_at_origin())
-            bound += (float(np.vdot(slope, shift)) + 0.5 * _square(shift)) / ridge
-            q = np.maximum(self._targets - (1.0 - t) * mass, 0.0)
-            entropy = _entropy_total(q, t * float(self._targets.sum()))
-            bound += t * (at.loss - float(np.vdot(slope, weight))) - entropy
-        return max(bound, 0.0)
+        if self.features.n_parameters:
+            raise ValueError("hessian is for features without parameters")
+        network, size = self.unpack(parameters), len(parameters)
+        total = np.zeros((size, size))
+        block = max(1, _HESSIAN_BYTES // (8 * size))
+        for batch in self._batches:
+            mass = self._row_mass(batch) / self._total
+            for start in range(0, len(mass), block):
+                rows = slice(start, start + block)
+                phi = self.features.values(network.features, batch.inputs[rows])
+                probabilities = self._probabilities(network, phi)
+                self._add_curvature(total, phi, probabilities, mass[rows])
+        factor = self.coordinates.factor
+        penalty = np.diag(np.square(factor)) if factor.ndim == 1 else factor.T @ factor
+        n = len(penalty)
+        for row in range(self.n_rows):
+            total[row * n : (row + 1) * n, row * n : (row + 1) * n] += self.ridge * penalty
+        return total
 
-    def _slope_at_origin(self) -> Array:
-        """Gradient in W at W = 0 about the features' mean: minus the sum of r y phi^T / S."""
-        if self._origin is None:
-            origin = Network(
-                np.zeros((self._n_rows, self._features.n_features)),
-                np.zeros(self._n_rows),
-                self._features_start,
-            )
-            _, gradient = self.loss_and_grad(origin)
-            self._origin = gradient.weight - np.outer(gradient.bias, self._coordinates.mean)
-        return self._origin
+    def _probabilities(self, network: Network, phi: Array) -> Array:
+        """Of the classes that have a row of weights, float64 (B, R)."""
+        weight, bias = self._logit_rows(network, phi.dtype)
+        return softmax(phi @ weight.T + bias)[:, -self.n_rows :].astype(np.float64)
+
+    def _add_curvature(self, total: Array, phi: Array, p: Array, mass: Array) -> None:
+        """Add a block of rows: the products p_k phi give -p p^T, and diag(p) stands apart."""
+        u = self.coordinates.features(phi)
+        n, n_linear = u.shape[1], p.shape[1] * u.shape[1]
+        outer = (p[:, :, None] * u[:, None, :]).reshape(len(p), n_linear)
+        if self.loss.fit_intercept:
+            outer = np.hstack([outer, p * self.coordinates.bias_scale])
+        total -= (outer * mass[:, None]).T @ outer
+        for row in range(p.shape[1]):
+            weighted = u * (mass * p[:, row])[:, None]
+            own = slice(row * n, (row + 1) * n)
+            total[own, own] += weighted.T @ u
+            if self.loss.fit_intercept:
+                last, unit = n_linear + row, self.coordinates.bias_scale
+                cross = unit * weighted.sum(axis=0)
+                total[own, last] += cross
+                total[last, own] += cross
+                total[last, last] += unit**2 * float(mass @ p[:, row])
 
 
 def _target_totals(loss: NetworkLoss, class_mass: Array) -> Array:
@@ -271,13 +289,3 @@ def _target_totals(loss: NetworkLoss, class_mass: Array) -> Array:
     smoothing = loss.label_smoothing
     totals = (1.0 - smoothing) * class_mass + smoothing * class_mass.sum() / loss.n_classes
     return totals if loss.class_weight is None else totals * loss.class_weight
-
-
-def _square(array: Array) -> float:
-    return float(np.vdot(array, array))
-
-
-def _entropy_total(q: Array, total: float) -> float:
-    """-sum q log(q / total) of a vector of that sum."""
-    positive = q[q > 0.0]
-    return -float(positive @ np.log(positive / total))

@@ -5,24 +5,25 @@ from __future__ import annotations
 import sys
 import warnings
 from abc import abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from .._typing import Array, ArrayLike, Features
 from ..data import ArrayBatches, class_mass, class_weights
 from ..objective import Network, NetworkLoss, NetworkObjective
-from ..ops import log_softmax, softmax
 from ..solvers import Criterion, Progress, Result, lbfgs
 from ._checks import Truth, checked_options, checked_truth, checked_weight
+from ._prediction import Prediction
 
-__all__ = ["NetworkClassifier", "Problem"]
+__all__ = ["NetworkClassifier", "Problem", "Solver"]
 
-_PREDICT_BYTES = 64 << 20
+Solver = Callable[..., Result]
 
 
 class Problem(NamedTuple):
@@ -39,7 +40,7 @@ class Problem(NamedTuple):
     one_logit: bool
 
 
-class NetworkClassifier(ClassifierMixin, BaseEstimator):
+class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
     """Softmax of a linear layer on features; a subclass says which features."""
 
     # ------------------------------------------------------------ what a subclass says
@@ -56,9 +57,11 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     def _keep(self, features: Features, parameters: Array) -> None:
         """Store the features trained."""
 
-    @abstractmethod
-    def _values(self, X: Array) -> Array:
-        """The features (B, n) of checked inputs, from what is stored."""
+    _solvers: tuple[str, ...] = ("auto", "lbfgs")
+
+    def _solver(self, problem: Problem, n_parameters: int) -> Solver:
+        """The solver for this many parameters."""
+        return lbfgs
 
     def _start_network(self, features: Features, network: Network) -> Network:
         """The network to start from, given the one of a cold start."""
@@ -103,18 +106,10 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         """
         options = checked_options(self)
         self._check_own_parameters()
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            dtype=options.dtypes,
-            y_numeric=False,
-            multi_output=True,
-            ensure_min_samples=1,
-        )
+        rows, y = validate_data(self, X, y, dtype=options.dtypes, multi_output=True)
         truth = checked_truth(y, classes)
-        weight = checked_weight(sample_weight, X)
-        problem, class_weight = self._problem(X, truth, weight)
+        weight = checked_weight(sample_weight, np.asarray(rows))
+        problem, class_weight = self._problem(np.asarray(rows), truth, weight)
         self.classes_ = truth.classes
         features, start, inputs = self._features(problem)
         loss = NetworkLoss(
@@ -174,7 +169,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         """Run the solver and store what it found."""
         network = self._start_network(features, objective.unpack(objective.start()))
         start = objective.pack(network)
-        result = lbfgs(
+        result = self._solver(problem, len(start))(
             objective,
             start,
             self._criterion(objective, start),
@@ -222,75 +217,6 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     def _batch_rows(self, n_features: int, itemsize: int) -> int | None:
         """Rows whose features are held at once; None for all."""
         return None
-
-    # ------------------------------------------------------------ prediction
-
-    def decision_function(self, X: ArrayLike) -> Array:
-        """Logits: (N, K), or for two classes (N,), the second's.
-
-        Parameters
-        ----------
-        X : array_like (N, D)
-        """
-        logits = self._logits(X)
-        return logits[:, 0] if len(self.coef_) == 1 else logits
-
-    def predict(self, X: ArrayLike) -> Array:
-        """The most probable class name of each row, (N,).
-
-        Parameters
-        ----------
-        X : array_like (N, D)
-        """
-        rows = self._checked_rows(X)
-        labels = np.empty(len(rows), dtype=np.int64)
-        for part, logits in self._logit_blocks(rows):
-            labels[part] = logits[:, 0] > 0.0 if logits.shape[1] == 1 else logits.argmax(axis=1)
-        return self.classes_[labels]
-
-    def predict_proba(self, X: ArrayLike) -> Array:
-        """Probabilities of the classes in the order of ``classes_``, (N, K).
-
-        Parameters
-        ----------
-        X : array_like (N, D)
-        """
-        return softmax(self._all_logits(X))
-
-    def predict_log_proba(self, X: ArrayLike) -> Array:
-        """Logarithms of the probabilities, which do not underflow where these do, (N, K).
-
-        Parameters
-        ----------
-        X : array_like (N, D)
-        """
-        return log_softmax(self._all_logits(X))
-
-    def _all_logits(self, X: ArrayLike) -> Array:
-        logits = self._logits(X)
-        return np.hstack([np.zeros_like(logits), logits]) if len(self.coef_) == 1 else logits
-
-    def _logits(self, X: ArrayLike) -> Array:
-        rows = self._checked_rows(X)
-        result = np.empty((len(rows), len(self.coef_)), dtype=self.coef_.dtype)
-        for part, logits in self._logit_blocks(rows):
-            result[part] = logits
-        return result
-
-    def _logit_blocks(self, rows: Array):
-        """Slices of rows with their logits, within the workspace."""
-        budget = _PREDICT_BYTES if self.workspace_bytes is None else self.workspace_bytes
-        n_outputs, n_features = self.coef_.shape
-        block = max(1, budget // ((n_outputs + n_features) * self.coef_.dtype.itemsize))
-        for start in range(0, len(rows), block):
-            part = slice(start, start + block)
-            logits = self._values(rows[part]) @ self.coef_.T
-            logits += self.intercept_
-            yield part, logits
-
-    def _checked_rows(self, X: ArrayLike) -> Array:
-        check_is_fitted(self)
-        return validate_data(self, X, reset=False, dtype=self.coef_.dtype)
 
     # ------------------------------------------------------------ model files
 

@@ -51,7 +51,7 @@ def checked_options(estimator: Any) -> Options:
     max_iter = estimator.max_iter
     if not isinstance(max_iter, numbers.Integral) or isinstance(max_iter, bool) or max_iter < 1:
         raise ValueError(f"max_iter must be a positive integer, got {max_iter!r}")
-    checked_choice(estimator.solver, ("auto", "lbfgs"), "solver")
+    checked_choice(estimator.solver, estimator._solvers, "solver")
     checked_flag(estimator.fit_intercept, "fit_intercept")
     checked_flag(estimator.warm_start, "warm_start")
     if estimator.callback is not None and not callable(estimator.callback):

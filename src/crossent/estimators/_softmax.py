@@ -10,10 +10,14 @@ import numpy as np
 from .._typing import Array, Features
 from ..features import LinearFeatures
 from ..objective import Network, NetworkObjective
-from ..solvers import Criterion, RelativeGap, SmallGradient
-from ._base import NetworkClassifier, Problem
+from ..solvers import Criterion, RelativeGap, SmallGradient, lbfgs, newton
+from ._base import NetworkClassifier, Problem, Solver
+from ._certificate import Certificate
 
 __all__ = ["SoftmaxClassifier"]
+
+_NEWTON_PARAMETERS = 1_000
+_NEWTON_WORK = 2e10
 
 
 class SoftmaxClassifier(NetworkClassifier):
@@ -32,8 +36,9 @@ class SoftmaxClassifier(NetworkClassifier):
         Weights of the classes, by name; those not named have 1.
     label_smoothing : float, default=0.0
         Share of every target that is spread over all classes, in [0, 1).
-    solver : {"auto", "lbfgs"}, default="auto"
-        At present both are L-BFGS.
+    solver : {"auto", "lbfgs", "newton"}, default="auto"
+        L-BFGS, or Newton's method with the whole Hessian of P = R (n + 1) parameters. "auto" takes
+        Newton's up to P = 1000 where N P^2 <= 2e10.
     tol : float, default=1e-4
         Bound of ``(f - f*) / f*`` at which to stop, certified by a duality gap. With ``C=inf``
         there is no such certificate, and the gradient decides.
@@ -113,7 +118,16 @@ class SoftmaxClassifier(NetworkClassifier):
     def _criterion(self, objective: NetworkObjective, start: Array) -> Criterion:
         if np.isinf(self.C):
             return SmallGradient(self.tol, objective.value_and_grad(objective.start())[0])
-        return RelativeGap(objective.gap, self.tol)
+        return RelativeGap(Certificate(objective), self.tol)
+
+    _solvers = ("auto", "lbfgs", "newton")
+
+    def _solver(self, problem: Problem, n_parameters: int) -> Solver:
+        if self.solver != "auto":
+            return {"lbfgs": lbfgs, "newton": newton}[self.solver]
+        work = len(problem.inputs) * n_parameters**2
+        few = n_parameters <= _NEWTON_PARAMETERS and work <= _NEWTON_WORK
+        return newton if few else lbfgs
 
     def _start_network(self, features: Features, network: Network) -> Network:
         if not self.warm_start or not self.__sklearn_is_fitted__():

@@ -37,6 +37,11 @@ class Coordinates(NamedTuple):
         weight = u * self.factor if self.factor.ndim == 1 else u @ self.factor.T
         return weight, self.bias_scale * v - weight @ self.mean
 
+    def features(self, phi: Array) -> Array:
+        """What u multiplies: (phi - mean) A, float64 (B, n)."""
+        centred = phi.astype(np.float64) - self.mean
+        return centred * self.factor if self.factor.ndim == 1 else centred @ self.factor
+
     def vjp(self, weight_grad: Array, bias_grad: Array) -> tuple[Array, Array]:
         """Gradients in u and v, from those in W and b."""
         centred = weight_grad - np.outer(bias_grad, self.mean)
@@ -47,7 +52,9 @@ class Coordinates(NamedTuple):
         """The coordinates u and v of W and b; of least norm where a direction has no coordinate."""
         v = (bias + weight @ self.mean) / self.bias_scale
         if self.factor.ndim == 2:
-            return weight @ np.linalg.pinv(self.factor).T, v
+            sizes = np.linalg.norm(self.factor, axis=1)
+            sizes = np.where(sizes > 0.0, sizes, np.inf)
+            return (weight / sizes) @ np.linalg.pinv(self.factor / sizes[:, None]).T, v
         used = self.factor != 0.0
         return np.where(used, weight / np.where(used, self.factor, 1.0), 0.0), v
 
@@ -95,9 +102,8 @@ def whitened(
         weight = (row_mass(batch) / total).astype(batches.dtype)
         moments += (rows * weight[:, None]).T @ rows if full else weight @ np.square(rows)
     if not full:
-        return Coordinates(mean, _inverse_root(curvature * moments, ridge), float(bias_scale))
-    values, vectors = np.linalg.eigh(curvature * moments)
-    factor = vectors * _inverse_root(np.maximum(values, 0.0), ridge)
+        return Coordinates(mean, 1.0 / _scales(curvature * moments + ridge), float(bias_scale))
+    factor = _inverse_root(curvature * moments + ridge * np.eye(len(mean)), ridge > 0.0)
     return Coordinates(mean, factor, float(bias_scale))
 
 
@@ -116,8 +122,19 @@ def _mean(
     return total, mean / total if total > 0.0 else mean
 
 
-def _inverse_root(curvatures: Array, ridge: float) -> Array:
-    """1 / sqrt(curvature + ridge), and 0 in directions without either."""
-    curved = curvatures + ridge
-    flat = curved <= len(curvatures) * np.finfo(np.float64).eps * curved.max(initial=0.0)
-    return np.where(flat, 0.0, 1.0 / np.sqrt(np.where(flat, 1.0, curved)))
+def _inverse_root(matrix: Array, keep_all: bool) -> Array:
+    """A with A A^T = matrix^-1, found on a unit diagonal, so that the columns' units play no part.
+
+    A direction lost in rounding is kept at the rounding's size, or left out.
+    """
+    scales = _scales(matrix.diagonal())
+    values, vectors = np.linalg.eigh(matrix / np.outer(scales, scales))
+    least = len(scales) * np.finfo(np.float64).eps * values.max(initial=0.0)
+    roots = np.sqrt(np.maximum(values, least))
+    roots[(values <= least) & (not keep_all)] = np.inf
+    return vectors / roots / scales[:, None]
+
+
+def _scales(curvatures: Array) -> Array:
+    """Square roots; infinite, which leaves the direction out, where there is no curvature."""
+    return np.where(curvatures > 0.0, np.sqrt(curvatures), np.inf)

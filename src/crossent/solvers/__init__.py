@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from ._lbfgs import lbfgs
+from ._newton import CurvedObjective, newton
 from ._result import Callback, Criterion, Progress, Result, Stop
 from ._stopping import RelativeGap, SmallDecrease, SmallGradient
 
 __all__ = [
     "Callback",
     "Criterion",
+    "CurvedObjective",
     "Progress",
     "RelativeGap",
     "Result",
@@ -16,4 +18,5 @@ __all__ = [
     "SmallGradient",
     "Stop",
     "lbfgs",
+    "newton",
 ]

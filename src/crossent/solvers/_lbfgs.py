@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from scipy.optimize import minimize
 
 from .._typing import Array, Objective
-from ._result import Callback, Criterion, Progress, Result, Stop
+from ._result import Callback, Criterion, Result
+from ._run import Run
 
 __all__ = ["lbfgs"]
 
 _MEMORY = 10
-_STALLED_ITERATIONS = 10
-_STALLED_DECREASE = 1e-15
 
 
 def lbfgs(
@@ -52,6 +50,7 @@ def lbfgs(
 
     Examples
     --------
+    >>> import numpy as np
     >>> class Bowl:
     ...     def value_and_grad(self, x):
     ...         return float(x @ x), 2.0 * x
@@ -59,22 +58,25 @@ def lbfgs(
     >>> lbfgs(Bowl(), np.ones(2), SmallDecrease(1e-4), max_iter=50).value
     0.0
     """
-    run = _Run(objective, criterion, callback)
-    stop = run.begin(start)
-    message = ""
-    if stop is None and max_iter > 0:
-        message = _minimize(run, start, max_iter)
-    return run.result(max_iter, message, remedy)
+    run = Run(objective, criterion, callback)
+    if run.begin(start) is None:
+        _minimize(run, start, max_iter)
+    return run.result(max_iter, remedy)
 
 
-def _minimize(run: _Run, start: Array, max_iter: int) -> str:
+def _minimize(run: Run, start: Array, max_iter: int) -> None:
     """SciPy's loop with its own stopping rules off, but for the number of iterations."""
-    found = minimize(
+
+    def after_iteration(intermediate_result: Any) -> None:
+        if run.accept(intermediate_result.x) is not None:
+            raise StopIteration
+
+    minimize(
         run.evaluate,
         start,
         jac=True,
         method="L-BFGS-B",
-        callback=run.after_iteration,
+        callback=after_iteration,
         options={
             "maxiter": max_iter,
             "maxfun": 10**9,
@@ -83,102 +85,4 @@ def _minimize(run: _Run, start: Array, max_iter: int) -> str:
             "ftol": 0.0,
             "gtol": 0.0,
         },
-    )
-    return str(found.message)
-
-
-class _Run:
-    """One run: counts, the lowest point accepted, and why it ended."""
-
-    def __init__(
-        self, objective: Objective, criterion: Criterion, callback: Callback | None
-    ) -> None:
-        self._objective, self._criterion, self._callback = objective, criterion, callback
-        self._n_evaluations = 0
-        self._stalled = 0
-        self._stop: Stop | None = None
-        self._by_callback = False
-        self._last: tuple[Array, float, Array] | None = None
-        self._at = Progress(0, np.inf, np.inf, np.empty(0))
-
-    def evaluate(self, x: Array) -> tuple[float, Array]:
-        """Value and gradient; the last point is remembered, as it is asked for again."""
-        if self._last is not None and np.array_equal(self._last[0], x):
-            return self._last[1], self._last[2]
-        value, gradient = self._objective.value_and_grad(x)
-        self._n_evaluations += 1
-        if self._last is not None and not _is_finite(value, gradient):
-            # A step too far: the line search must come back, and knows only numbers.
-            value, gradient = 1e3 * (1.0 + abs(self._at.value)), np.zeros_like(gradient)
-        self._last = (x.copy(), value, gradient)
-        return value, gradient
-
-    def begin(self, start: Array) -> Stop | None:
-        """Look at the start."""
-        value, gradient = self.evaluate(start)
-        if not _is_finite(value, gradient):
-            raise ValueError(
-                "the objective at the starting point is not a finite number: scale the data, "
-                "or compute in float64"
-            )
-        self._at = Progress(0, value, float(np.linalg.norm(gradient)), start)
-        self._stop = self._criterion(self._at)
-        return self._stop
-
-    def after_iteration(self, intermediate_result: Any) -> None:
-        """SciPy's callback; StopIteration ends its loop."""
-        x = intermediate_result.x
-        value, gradient = self.evaluate(x)
-        fall = self._at.value - value
-        self._stalled = self._stalled + 1 if fall <= _STALLED_DECREASE * abs(value) else 0
-        self._at = Progress(
-            self._at.n_iteration + 1, value, float(np.linalg.norm(gradient)), x.copy()
-        )
-        self._stop = self._criterion(self._at)
-        if self._stop is None and self._stalled >= _STALLED_ITERATIONS:
-            self._stop = _no_lower_point(self._at)
-        if self._callback is not None and self._callback(self._at) is True and self._stop is None:
-            self._by_callback = True
-            self._stop = Stop(
-                False, f"stopped by the callback after {self._at.n_iteration} iterations"
-            )
-        if self._stop is not None:
-            raise StopIteration
-
-    def result(self, max_iter: int, message: str, remedy: str) -> Result:
-        """What was reached, and why it ended there."""
-        at = self._at
-        if self._stop is None:
-            exhausted = at.n_iteration >= max_iter
-            self._stop = _too_few(at, max_iter, remedy) if exhausted else _no_lower_point(at)
-        return Result(
-            at.parameters,
-            at.value,
-            at.gradient_norm,
-            at.n_iteration,
-            self._n_evaluations,
-            *self._stop,
-            gap=getattr(self._criterion, "last", float("nan")),
-            stopped_by_callback=self._by_callback,
-        )
-
-
-def _is_finite(value: float, gradient: Array) -> bool:
-    return bool(np.isfinite(value) and np.isfinite(gradient).all())
-
-
-def _too_few(at: Progress, max_iter: int, remedy: str) -> Stop:
-    return Stop(
-        False,
-        f"did not converge in {max_iter} iterations: "
-        f"gradient norm {at.gradient_norm:.1e}; {remedy}",
-    )
-
-
-def _no_lower_point(at: Progress) -> Stop:
-    return Stop(
-        False,
-        f"stopped after {at.n_iteration} iterations at the limit of the arithmetic: no lower point "
-        f"was found, gradient norm {at.gradient_norm:.1e}; compute in float64, scale the data, "
-        "or raise tol",
     )
