@@ -132,6 +132,55 @@ def test_memory_keeps_to_the_workspace(workspace):
     assert peak <= results + workspace + formulas + (1 << 16)
 
 
+@pytest.mark.parametrize("workspace", [None, 1200])
+def test_absent_rows_may_hold_anything(workspace):
+    x, labels = X.copy(), LABELS.copy()
+    x[[3, 8]] = np.nan
+    labels[[3, 8]] = -1
+    present = labels >= 0
+    v = np.where(present, 1.0, np.nan)
+    for options in ({}, {"reduction": "none", "cotangent": v}):
+        _, gradients = ce.linear_cross_entropy_value_and_grad(
+            x, W, labels, bias=B, ignore_index=-1, workspace_bytes=workspace, **options
+        )
+        options = {**options, "cotangent": v[present]} if options else {}
+        _, expected = ce.linear_cross_entropy_value_and_grad(
+            x[present], W, labels[present], bias=B, **options
+        )
+        np.testing.assert_allclose(gradients.weight, expected.weight, rtol=0, atol=1e-14)
+        np.testing.assert_allclose(gradients.bias, expected.bias, rtol=0, atol=1e-14)
+        assert not gradients.inputs[~present].any()
+
+
+@pytest.mark.parametrize(("k", "d"), [(1, 1), (3, 0), (1, 0), (1, 3), (2, 1)])
+def test_layers_of_the_smallest_size(k, d):
+    x, w = RNG.normal(size=(2000, d)), RNG.normal(size=(k, d))
+    labels = RNG.integers(0, k, 2000)
+    _, whole = ce.linear_cross_entropy_value_and_grad(x, w, labels, z_loss=0.1)
+    _, blocks = ce.linear_cross_entropy_value_and_grad(
+        x, w, labels, z_loss=0.1, workspace_bytes=4096
+    )
+    np.testing.assert_allclose(blocks.weight, whole.weight, rtol=1e-12)
+    assert whole.weight.any() == (d > 0)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32", "float64"])
+def test_targets_and_masks_are_converted_block_by_block(dtype):
+    n, k = 4000, 1000
+    x, w = RNG.normal(size=(n, 3)).astype("f4"), RNG.normal(size=(k, 3)).astype("f4")
+    targets = np.zeros((n, k), dtype)
+    targets[np.arange(n), RNG.integers(0, k - 1, n)] = 1
+    where = np.ones((1, k), bool)
+    where[0, -1] = False
+    workspace = 1 << 20
+    tracemalloc.start()
+    ce.linear_cross_entropy_value_and_grad(x, w, targets, where=where, workspace_bytes=workspace)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    formulas = 0 if ce.build_info()["kernels"] == "native" else 16 * 8 * max(k, 1 << 14)
+    assert peak <= x.nbytes + w.nbytes + 2 * workspace + formulas + (1 << 16)
+
+
 def test_no_rows():
     loss, gradients = ce.linear_cross_entropy_value_and_grad(
         X[:0], W, np.zeros(0, int), reduction="sum"

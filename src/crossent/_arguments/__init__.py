@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._arrays import (
+    as_array,
     as_floating,
     as_like,
     as_logits,
@@ -30,6 +31,7 @@ from ._options import (
     loss_options,
 )
 from ._scalars import (
+    as_index,
     as_normalizer,
     as_number,
     as_positive,
@@ -51,11 +53,13 @@ __all__ = [
     "Linear",
     "LossOptions",
     "Target",
+    "as_array",
     "as_binary_target",
     "as_class_mask",
     "as_cotangent",
     "as_floating",
     "as_gaussian",
+    "as_index",
     "as_like",
     "as_linear",
     "as_logits",

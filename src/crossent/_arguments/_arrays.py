@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from .._typing import Array, ArrayLike, Floating
+from ._scalars import as_index
 
 __all__ = [
+    "as_array",
     "as_floating",
     "as_like",
     "as_logits",
@@ -35,9 +37,7 @@ def as_floating(array: ArrayLike, name: str) -> Floating:
     """The array as 16-, 32- or 64-bit floats in native byte order; integers as float64."""
     if type(array) is np.ndarray and array.dtype in _NATIVE:
         return array
-    result = np.asarray(array)
-    if isinstance(result, np.ma.MaskedArray) or isinstance(array, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array: pass its data, and the mask as `where`")
+    result = as_array(array, name)
     dtype = result.dtype
     if dtype.kind in "biu":
         return result.astype(np.float64)
@@ -67,16 +67,20 @@ def normalized_axis(axis: int, ndim: int, name: str) -> int:
         raise ValueError(
             f"{name} is a single number: pass an array with a class axis, shape (..., K)"
         )
-    try:
-        index = axis.__index__()
-    except AttributeError:
-        raise TypeError(f"axis must be one integer, got {axis!r}") from None
+    index = as_index(axis, "axis")
     if not -ndim <= index < ndim:
         raise ValueError(
             f"axis is {index}, but {name} has {ndim} dimensions: "
             f"axis must be in {-ndim} ... {ndim - 1}"
         )
     return index % ndim
+
+
+def as_array(array: ArrayLike, name: str) -> Array:
+    """Any array_like as an array; a masked array, whose mask would be lost, is refused."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: pass its data, and the mask as `where`")
+    return np.asarray(array)
 
 
 def as_like(array: ArrayLike, logits: Floating, name: str, of: str = "logits") -> Floating:

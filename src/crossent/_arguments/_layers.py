@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._typing import Array, ArrayLike, Floating
 from ._arrays import as_floating, check_same_shape, compute_dtype
-from ._scalars import check_choice
+from ._scalars import as_index, check_choice
 
 __all__ = [
     "Gaussian",
@@ -24,18 +24,22 @@ __all__ = [
 
 
 class Gaussian(NamedTuple):
-    """Inputs (..., D), centers (n, D) and beta (n,) of one dtype, float32 or float64."""
+    """Inputs (..., D), centers (n, D) and beta (n,) of one dtype, float32 or float64.
+
+    ``dtype`` is that of the inputs as given, and of the results.
+    """
 
     inputs: Floating
     centers: Floating
     beta: Floating
+    dtype: np.dtype[Any]
 
 
 def as_gaussian(inputs: ArrayLike, centers: ArrayLike, beta: ArrayLike, kind: str) -> Gaussian:
     """Check the parameters of Gaussian features; all take the inputs' dtype."""
     check_choice(kind, ("additive", "radial"), "kind")
-    x = as_floating(inputs, "inputs")
-    x = x.astype(compute_dtype(x.dtype), copy=False)
+    given = as_floating(inputs, "inputs")
+    x = given.astype(compute_dtype(given.dtype), copy=False)
     c = np.ascontiguousarray(as_floating(centers, "centers"), x.dtype)
     b = np.ascontiguousarray(as_floating(beta, "beta"), x.dtype)
     if x.ndim == 0:
@@ -50,7 +54,7 @@ def as_gaussian(inputs: ArrayLike, centers: ArrayLike, beta: ArrayLike, kind: st
     if bad.any():
         index = int(bad.argmax())
         raise ValueError(f"beta[{index}] is {b[index]}: every beta must be positive and finite")
-    return Gaussian(x, c, b)
+    return Gaussian(x, c, b, given.dtype)
 
 
 class Linear(NamedTuple):
@@ -85,10 +89,7 @@ def as_workspace(workspace_bytes: int | None, default: int, least: int) -> int:
     """The number of bytes to work in; less than the least possible is an error that says it."""
     if workspace_bytes is None:
         return max(default, least)
-    try:
-        given = workspace_bytes.__index__()
-    except AttributeError:
-        raise TypeError(f"workspace_bytes must be an integer, got {workspace_bytes!r}") from None
+    given = as_index(workspace_bytes, "workspace_bytes")
     if given < least:
         raise ValueError(
             f"workspace_bytes is {given}, but this call needs {least} at least: one row of logits"

@@ -42,8 +42,6 @@ def loss_options(
     z_loss: float = 0.0,
 ) -> LossOptions:
     """Check the scalars and the class weights (the mask comes with the rows)."""
-    if label_smoothing == 0.0 and temperature == 1.0 and softcap is None and z_loss == 0.0:
-        return LossOptions(class_weight=_as_class_weight(class_weight, n_classes))
     smoothing = as_number(label_smoothing, "label_smoothing")
     if not 0.0 <= smoothing <= 1.0:
         raise ValueError(f"label_smoothing must be in [0, 1], got {label_smoothing!r}")

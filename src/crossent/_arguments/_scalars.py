@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
 
 __all__ = [
+    "as_index",
     "as_normalizer",
     "as_number",
     "as_positive",
@@ -15,15 +17,29 @@ __all__ = [
     "check_choice",
 ]
 
+_MOST_THREADS = 1024
+
 
 def as_number(value: Any, name: str) -> float:
     """A real number as a float."""
-    if isinstance(value, (bool, np.bool_)):
+    if type(value) is float:
+        return value
+    if isinstance(value, (bool, np.bool_, str, bytes)) or np.ndim(value) > 0:
         raise TypeError(f"{name} must be a number, got {value!r}")
     try:
         return float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, got {value!r}") from None
+
+
+def as_index(value: Any, name: str) -> int:
+    """An integer of any integer type."""
+    if not isinstance(value, (bool, np.bool_)):
+        try:
+            return operator.index(value)
+        except TypeError:
+            pass
+    raise TypeError(f"{name} must be one integer, got {value!r}")
 
 
 def as_positive(value: Any, name: str) -> float:
@@ -51,10 +67,7 @@ def as_normalizer(normalizer: str | float) -> str | float:
 
 def as_thread_count(n: int) -> int:
     """A positive number of threads."""
-    try:
-        count = n.__index__()
-    except AttributeError:
-        raise TypeError(f"the number of threads must be an integer, got {n!r}") from None
-    if count < 1:
-        raise ValueError(f"the number of threads must be at least 1, got {count}")
+    count = as_index(n, "the number of threads")
+    if not 1 <= count <= _MOST_THREADS:
+        raise ValueError(f"the number of threads must be in 1 ... {_MOST_THREADS}, got {count}")
     return count

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from .._typing import Array, ArrayLike
 from ._arrays import (
+    as_array,
     as_floating,
     as_rows,
     as_vector,
@@ -17,6 +17,7 @@ from ._arrays import (
     is_plain,
     row_shape,
 )
+from ._scalars import as_index
 
 __all__ = [
     "Target",
@@ -28,6 +29,8 @@ __all__ = [
     "target_rows",
 ]
 
+_BLOCK_ELEMENTS = 1 << 16
+
 
 def as_class_mask(
     where: ArrayLike | None, shape: tuple[int, ...], axis: int, *, name: str = "where"
@@ -38,8 +41,8 @@ def as_class_mask(
     mask = np.asarray(where)
     if mask.dtype != np.bool_:
         raise TypeError(f"{name} must be an array of bool (True keeps a class), got {mask.dtype}")
-    if mask.shape == shape[-1:] and axis == len(shape) - 1:
-        return np.ascontiguousarray(mask)
+    if axis == len(shape) - 1 and mask.ndim and mask.size == mask.shape[-1] == shape[-1]:
+        return np.ascontiguousarray(mask.reshape(-1))
     try:
         mask = np.broadcast_to(mask, shape)
     except ValueError:
@@ -66,17 +69,18 @@ def as_target(
     target: ArrayLike,
     shape: tuple[int, ...],
     axis: int,
+    dtype: np.dtype[Any],
     ignore_index: int | None = None,
 ) -> Target:
     """Tell labels from targets by shape; targets are checked here, labels' range by a kernel."""
-    array = np.asarray(target)
+    array = as_array(target, "target")
     if array.shape == shape:
         if ignore_index is not None:
             raise ValueError(
                 "ignore_index belongs to integer labels; for probability targets give the row "
                 "a sample_weight of 0"
             )
-        return Target(_as_probabilities(array, axis), None)
+        return Target(_as_probabilities(array, axis, dtype), None)
     labels_shape = row_shape(shape, axis)
     if array.shape != labels_shape:
         raise ValueError(
@@ -94,7 +98,7 @@ def _as_labels(array: Array, ignore_index: int | None) -> Target:
         )
     ignored = None
     if ignore_index is not None:
-        mask = array == ignore_index
+        mask = array == as_index(ignore_index, "ignore_index")
         if mask.any():
             ignored = mask.reshape(-1)
             array = np.where(mask, array.dtype.type(0), array)
@@ -114,15 +118,19 @@ def refuse_label(target: ArrayLike, index: int, n_classes: int) -> NoReturn:
     )
 
 
-def _as_probabilities(array: Array, axis: int) -> Array:
-    targets = as_rows(as_floating(array, "target"), axis)
-    if targets.size and not (targets.min() >= 0.0 and targets.max() < math.inf):
-        row, column = np.unravel_index(
-            int((~((targets >= 0.0) & (targets < math.inf))).argmax()), targets.shape
-        )
+def _as_probabilities(array: Array, axis: int, dtype: np.dtype[Any]) -> Array:
+    """Targets as rows in their own dtype; they must fit the one that logits are computed in."""
+    if array.dtype.kind not in "biu":  # whole numbers become floats block by block
+        array = as_floating(array, "target")
+    targets = as_rows(array, axis)
+    largest = float(np.finfo(compute_dtype(dtype)).max)
+    if targets.size and not (targets.min() >= 0 and float(targets.max()) <= largest):
+        wide = targets.astype(np.float64)
+        bad = ~((wide >= 0) & (wide <= largest))
+        row, column = np.unravel_index(int(bad.argmax()), targets.shape)
         raise ValueError(
-            f"targets of row {row} hold {targets[row, column]} for class {column}: "
-            "they must be finite and not negative"
+            f"targets of row {row} hold {targets[row, column]} for class {column}: they must be "
+            f"finite and not negative in {compute_dtype(dtype)}"
         )
     return targets
 
@@ -134,7 +142,7 @@ def as_binary_target(
     ignore_index: int | None = None,
 ) -> Target:
     """Labels 0 and 1, or probabilities of class 1, one a row, as numbers (M,)."""
-    array = np.asarray(target)
+    array = as_array(target, "target")
     check_same_shape(array.shape, shape, "target", "the logits, one label or probability each")
     if array.dtype.kind in "biu":
         labels, ignored = _as_labels(array, ignore_index)
@@ -164,7 +172,7 @@ def refuse_mass_on_masked_classes(truth: Target, mask: Array, absent: Array) -> 
         kept = mask[values] if mask.ndim == 1 else mask[np.arange(len(values)), values]
         wrong = ~kept & ~absent
     else:
-        wrong = ((values > 0.0) & ~mask).any(axis=1) & ~absent
+        wrong = _has_mass(values, ~mask) & ~absent
     if not wrong.any():
         return
     row = int(wrong.argmax())
@@ -177,3 +185,14 @@ def refuse_mass_on_masked_classes(truth: Target, mask: Array, absent: Array) -> 
         f"targets of row {row} have mass on a class that `where` masks in that row: "
         "unmask the class or set its target to 0"
     )
+
+
+def _has_mass(targets: Array, classes: Array) -> Array:
+    """Whether a row of targets is positive on some of the classes, bool (M,)."""
+    found = np.zeros(len(targets), bool)
+    step = max(1, _BLOCK_ELEMENTS // targets.shape[1])
+    for start in range(0, len(targets), step):
+        rows = slice(start, start + step)
+        chosen = classes if classes.ndim == 1 else classes[rows]
+        found[rows] = ((targets[rows] > 0) & chosen).any(axis=1)
+    return found

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _kernels
-from .._arguments import as_gaussian, as_output, as_rows, check_same_shape
+from .._arguments import as_floating, as_gaussian, as_output, as_rows, check_same_shape
 from .._typing import Array, ArrayLike, Floating
 
 __all__ = ["GaussianGradients", "gaussian_features", "gaussian_features_vjp"]
@@ -37,7 +37,7 @@ def gaussian_features(
     Parameters
     ----------
     inputs : array_like, shape (..., D)
-        float32 or float64 (16-bit numbers are computed in float32, integers in float64).
+        16-bit numbers are computed in float32, integers in float64.
     centers : array_like, shape (n, D)
     beta : array_like, shape (n,)
         Positive; one over the squared width: a feature narrows as its beta grows.
@@ -46,7 +46,7 @@ def gaussian_features(
 
     Returns
     -------
-    ndarray, shape (..., n)
+    ndarray, shape (..., n), dtype of ``inputs``
         In [0, D] (additive) or [0, 1] (radial).
 
     Raises
@@ -68,10 +68,10 @@ def gaussian_features(
     shape = (*given.inputs.shape[:-1], len(given.centers))
     rows = as_rows(given.inputs, given.inputs.ndim - 1)
     result = np.empty((len(rows), shape[-1]), given.inputs.dtype)
-    as_output(out, shape, result.dtype)
+    as_output(out, shape, given.dtype)
     _kernels.gaussian_features_rows(rows, given.centers, given.beta, kind, result)
     if out is None:
-        return result.reshape(shape)
+        return result.reshape(shape).astype(given.dtype, copy=False)
     out[...] = result.reshape(shape)
     return out
 
@@ -119,7 +119,7 @@ def gaussian_features_vjp(
     """
     given = as_gaussian(inputs, centers, beta, kind)
     shape = (*given.inputs.shape[:-1], len(given.centers))
-    h = np.asarray(cotangent, given.inputs.dtype)
+    h = as_floating(cotangent, "cotangent").astype(given.inputs.dtype, copy=False)
     check_same_shape(h.shape, shape, "cotangent", "the features")
     rows = as_rows(given.inputs, given.inputs.ndim - 1)
     gradients = GaussianGradients(
@@ -130,4 +130,6 @@ def gaussian_features_vjp(
     _kernels.gaussian_features_vjp_rows(
         rows, given.centers, given.beta, as_rows(h, h.ndim - 1), kind, *gradients
     )
+    narrow = (gradient.astype(given.dtype, copy=False) for gradient in gradients)
+    gradients = GaussianGradients(*narrow)
     return gradients._replace(inputs=gradients.inputs.reshape(given.inputs.shape))

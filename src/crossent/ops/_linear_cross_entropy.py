@@ -44,7 +44,7 @@ class _Blocks(NamedTuple):
     """Memory to work in: logits of a block of rows, and a piece of a matrix product."""
 
     logits: Floating  # (rows, K)
-    product: Floating  # flat
+    product: Floating | None  # flat; None where there is one block of rows
 
 
 def linear_cross_entropy(
@@ -56,7 +56,7 @@ def linear_cross_entropy(
     workspace_bytes: int | None = None,
     **options: Unpack[LossKeywords],
 ) -> Any:
-    """Cross-entropy of a linear layer's logits, without ever storing the N x K logits.
+    """Cross-entropy of a linear layer's logits, held for a block of rows at a time.
 
     ``z = inputs weight^T + bias``, then :func:`cross_entropy` of z.
 
@@ -68,7 +68,8 @@ def linear_cross_entropy(
         Labels, shape (...), or targets, shape (..., K), as in :func:`cross_entropy`.
     bias : array_like, shape (K,), optional
     workspace_bytes : int, optional
-        Memory for blocks of logits and products; 64 MiB, or one row if that is more, by default.
+        Memory for blocks of logits and products, never more; by default 64 MiB, or one row if
+        that is more.
         16-bit weights are held once more in float32 beside it, and the NumPy kernels take
         about 2 MB, or 16 rows of float64, for their formulas.
     **options
@@ -177,12 +178,12 @@ def _run(
     dtype = layer.inputs.dtype
     wide = compute_dtype(dtype)
     weight = layer.weight.astype(wide, copy=False)
-    blocks = _allocate(len(layer.inputs), layer.weight.shape, wide, workspace_bytes)
+    blocks = _allocate(layer, plan, wide, workspace_bytes)
     with_gradient = any(gradient is not None for gradient in gradients)
     losses = plan.reduction.memory(len(layer.inputs))
     total = 0.0
     for rows in _row_blocks(len(layer.inputs), len(blocks.logits)):
-        x = layer.inputs[rows].astype(wide, copy=False)
+        x = _zero_where_absent(layer.inputs[rows].astype(wide, copy=False), plan, rows)
         z = blocks.logits[: len(x)]
         np.matmul(x, weight.T, out=z)
         if layer.bias is not None:
@@ -190,7 +191,7 @@ def _run(
         total += _loss_of_block(z, plan, rows, with_gradient, losses)
         if with_gradient:
             if cotangent is not None:
-                z *= cotangent[rows, None]
+                z *= _zero_where_absent(cotangent[rows, None], plan, rows)
             _add_gradients(z, x, weight, rows, gradients, blocks.product)
     loss = plan.reduction.of_losses(losses, total)
     for gradient in gradients:
@@ -201,17 +202,28 @@ def _run(
 
 
 def _allocate(
-    n_rows: int, shape: tuple[int, ...], dtype: np.dtype[Any], workspace_bytes: int | None
+    layer: Linear, plan: LossRows, dtype: np.dtype[Any], workspace_bytes: int | None
 ) -> _Blocks:
-    """Split the workspace: three quarters for logits, the rest for pieces of dW."""
-    n_classes = shape[0]
-    least = n_classes * dtype.itemsize + 1024
+    """Split the workspace: three quarters for logits and copies of inputs, the rest for dW."""
+    n_rows, n_classes = len(layer.inputs), len(layer.weight)
+    copies = int(plan.row_weight is not None) + 2 * int(dtype != layer.inputs.dtype)
+    columns = n_classes + copies * layer.inputs.shape[1]
+    least = columns * dtype.itemsize + 1024
     elements = as_workspace(workspace_bytes, _DEFAULT_WORKSPACE, least) // dtype.itemsize
-    block_rows = max(1, min(n_rows, elements * 3 // 4 // n_classes))
-    rest = max(1, elements - block_rows * n_classes)
+    block_rows = max(1, min(n_rows, elements * 3 // 4 // columns))
     logits = np.empty((block_rows, n_classes), dtype)
-    one_block = block_rows >= n_rows
-    return _Blocks(logits, np.empty(1 if one_block else min(rest, int(np.prod(shape))), dtype))
+    if block_rows >= n_rows:
+        return _Blocks(logits, None)
+    rest = max(1, elements - block_rows * columns)
+    return _Blocks(logits, np.empty(min(rest, layer.weight.size), dtype))
+
+
+def _zero_where_absent(x: Array, plan: LossRows, rows: slice) -> Array:
+    """The rows of a block with zeros where a row is absent: 0 x NaN is 0 there."""
+    if plan.row_weight is None:
+        return x
+    absent = plan.row_weight[rows] == 0.0
+    return np.where(absent[:, None], x.dtype.type(0), x) if absent.any() else x
 
 
 def _row_blocks(n_rows: int, block_rows: int) -> Iterator[slice]:
@@ -243,7 +255,7 @@ def _add_gradients(
     weight: Floating,
     rows: slice,
     gradients: LinearGradients,
-    scratch: Floating,
+    scratch: Floating | None,
 ) -> None:
     """dphi = G W into its rows; G^T phi and sum_i G_i onto what other blocks have left."""
     if gradients.inputs is not None:
@@ -257,10 +269,12 @@ def _add_gradients(
         np.add(gradients.bias, g.sum(axis=0), out=gradients.bias)
 
 
-def _add_product(a: Floating, b: Floating, total: Floating, scratch: Floating) -> None:
+def _add_product(a: Floating, b: Floating, total: Floating, scratch: Floating | None) -> None:
     """total += a b, in pieces of the product that fit the scratch memory."""
-    if len(scratch) == 1:  # the only block of rows: nothing to add to
+    if scratch is None:  # the only block of rows: nothing to add to
         np.matmul(a, b, out=total)
+        return
+    if total.size == 0:
         return
     width = min(total.shape[1], len(scratch))
     height = max(1, len(scratch) // width)

@@ -28,6 +28,8 @@ __all__ = ["LossKeywords", "LossRows", "Reduction", "plan_binary_loss", "plan_lo
 
 _ROUNDS_TO_INFINITY = 2.0**128 - 2.0**103  # in float32
 
+_LEAST_DIVISOR = 2.0**-1022  # one over anything less may be infinite
+
 
 class LossKeywords(TypedDict, total=False):
     """The options of :func:`crossent.cross_entropy`, taken by each of its derivatives too."""
@@ -128,7 +130,7 @@ def plan_loss(
         z_loss=z_loss,
     )
     rows = row_shape(shape, axis)
-    truth = as_target(target, shape, axis, ignore_index)
+    truth = as_target(target, shape, axis, dtype, ignore_index)
     if truth.values.ndim == 1:
         bad = _kernels.first_bad_label(truth.values, shape[axis])
         if bad >= 0:
@@ -210,12 +212,19 @@ def _divisor(
     """What a mean is divided by: "weight" sums the weights in use, "count" counts the rows."""
     if not isinstance(normalizer, str):
         return normalizer
+    divisor = float(n_present)
     if normalizer == "weight":
         if weight is not None:
-            return float(weight.sum() if of_target is None else weight @ of_target)
-        if of_target is not None:
-            return float(of_target.sum())
-    return float(n_present)
+            with np.errstate(over="ignore"):
+                divisor = float(weight.sum() if of_target is None else weight @ of_target)
+        elif of_target is not None:
+            divisor = float(of_target.sum())
+    if divisor and not _LEAST_DIVISOR <= divisor < math.inf:
+        raise ValueError(
+            f"the weights in use sum to {divisor}, which a mean cannot be divided by: scale "
+            'sample_weight and class_weight nearer to 1, or use reduction="sum"'
+        )
+    return divisor
 
 
 def _empty_mean(empty: str, divisor: float) -> float | None:
