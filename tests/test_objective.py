@@ -185,3 +185,43 @@ def test_hessian_is_refused_for_trained_features():
     chosen = objective("radial")
     with pytest.raises(ValueError, match="without parameters"):
         chosen.hessian(chosen.start())
+
+
+@pytest.mark.parametrize("kind", ["radial", "additive"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_network_and_all_its_gradients_are_true(kind, dtype):
+    """Loss, dE/dW, db, dc, dbeta and dx of the second note's network against mpmath.
+
+    Worst error measured, in units of the dtype's rounding times the size of the terms that the last
+    sum adds up: 6.4 (float64, what comes back to the inputs); all others are below 2.
+    """
+    pytest.importorskip("mpmath")
+    from crossent.verify import _reference
+
+    rng = np.random.default_rng(4)
+    X, labels, weight = rng.normal(size=(N, D)).astype(dtype), np.arange(N) % 3, np.ones(N)
+    centers, beta = X[:CENTERS] + dtype(0.25), rng.uniform(0.2, 1.0, CENTERS).astype(dtype)
+    features = GaussianFeatures(centers, beta, kind)
+    batches = ArrayBatches(X, labels, weight, batch_rows=4)
+    chosen = NetworkObjective(
+        batches, features, NetworkLoss(3), features.start(), class_mass(batches, 3)
+    )
+    w = rng.normal(size=(3, CENTERS)).astype(dtype)
+    b = rng.normal(size=3).astype(dtype)
+    network = Network(w.astype(np.float64), b.astype(np.float64), features.start())
+    centers, beta = features.centers_and_beta(features.start())
+    loss, gradient = chosen.loss_and_grad(network)
+    found = {
+        "loss": np.array([loss]),
+        "weight": gradient.weight,
+        "bias": gradient.bias,
+        "centers": gradient.features[: CENTERS * D].reshape(CENTERS, D),
+        "beta": gradient.features[CENTERS * D :] / beta,
+        "inputs": chosen.inputs_grad(network, Batch(X, labels, weight)),
+    }
+    true = _reference.network(X, centers, beta, w, b, labels, kind)
+    assert set(found) == set(true)
+    for name, value in found.items():
+        error = np.abs(value.astype(object) - true[name].value)
+        unit = true[name].scale * float(np.finfo(dtype).eps)
+        assert float(np.max(error / unit)) <= 16.0, name

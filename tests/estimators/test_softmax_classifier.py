@@ -135,7 +135,7 @@ def test_targets_of_one_class_are_labels(n_classes):
 
 
 def test_soft_targets_are_rows_with_shared_weight():
-    X, y, _ = problem()
+    X, _, _ = problem()
     share = np.random.default_rng(1).dirichlet(np.ones(3), len(X))
     soft = exact().fit(X, share, classes=["b", "c", "a"])
     hard = exact().fit(
@@ -277,7 +277,11 @@ def test_parameters_are_checked(options, words):
         (np.arange(120) % 3, {"classes": [0, 1]}, "y\\[2\\] is"),
         (np.arange(120) % 3, {"classes": [0, 1, 2, 2]}, "twice"),
         (np.arange(120) % 3, {"sample_weight": -np.ones(120)}, "sample_weight\\[0\\] is -1"),
-        (np.arange(120) % 3, {"sample_weight": np.zeros(120)}, "(?i)sample.weight.*(is 0|non-zero)"),
+        (
+            np.arange(120) % 3,
+            {"sample_weight": np.zeros(120)},
+            "(?i)sample.weight.*(is 0|non-zero)",
+        ),
     ],
 )
 def test_truth_is_checked(y, extra, words):

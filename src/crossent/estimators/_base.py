@@ -178,6 +178,11 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
             remedy=self._remedy,
         )
         found = objective.unpack(result.parameters)
+        if not problem.one_logit:  # what all classes share, softmax does not see
+            found = found._replace(
+                weight=found.weight - found.weight.mean(axis=0),
+                bias=found.bias - found.bias.mean() if self.fit_intercept else found.bias,
+            )
         n_rows = 1 if problem.one_logit else n_classes
         rows = slice(None) if problem.one_logit else problem.classes
         dtype = problem.inputs.dtype

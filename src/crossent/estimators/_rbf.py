@@ -33,7 +33,7 @@ class RBFClassifier(NetworkClassifier):
     Parameters
     ----------
     n_centers : int or "auto", default="auto"
-        Number of Gaussian features; "auto" takes 4 sqrt(N), but 2 K at least and 500 at most. With
+        Number of Gaussian features; "auto" takes 8 sqrt(N), but 2 K at least and 500 at most. With
         fewer distinct rows than that, the centers are the distinct rows.
     kind : {"radial", "additive"}, default="radial"
         ``exp(-beta_j |x - c_j|^2)``, or the second note's ``sum_s exp(-beta_j (x_s - c_js)^2)``.
@@ -42,7 +42,8 @@ class RBFClassifier(NetworkClassifier):
     train_centers, train_beta : bool, default=True
         Whether they are trained with W and b, or stay where they start.
     C : float, default=10.0
-        Inverse of the penalty on W; ``inf`` for none.
+        Inverse of the penalty on W; ``inf`` for none. Additive features are up to D times as large
+        as radial ones, and 0.1 to 1 often suits them better.
     fit_intercept, class_weight, label_smoothing, solver
         As in `SoftmaxClassifier`.
     tol : float, default=1e-3
@@ -136,7 +137,7 @@ class RBFClassifier(NetworkClassifier):
             self.mean_, self.scale_ = column_scales(X, weight)
             inputs = self._scaled(X)
             self.centers_ = self._first_centers(inputs, problem)
-            self.beta_ = first_beta(inputs, self.centers_, self.kind)
+            self.beta_ = first_beta(inputs, weight, self.centers_, self.kind)
         else:
             inputs = self._scaled(X)
         features = GaussianFeatures(
@@ -160,7 +161,7 @@ class RBFClassifier(NetworkClassifier):
             return self._scaled(given).astype(inputs.dtype)
         number = self.n_centers
         if number == "auto":
-            wanted = max(2 * len(problem.mass), int(4.0 * np.sqrt(len(inputs))))
+            wanted = max(2 * len(problem.mass), int(8.0 * np.sqrt(len(inputs))))
             number = min(500, wanted)
         return chosen_centers(
             inputs,

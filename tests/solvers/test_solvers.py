@@ -1,0 +1,176 @@
+"""Both solvers on functions whose minima are known, and every way in which they stop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from crossent.solvers import (
+    Progress,
+    RelativeGap,
+    SmallDecrease,
+    SmallGradient,
+    Stop,
+    lbfgs,
+    newton,
+)
+
+
+class Bowl:
+    """1 + sum_k a_k (x_k - k)^2 / 2, of the given curvatures; it counts its evaluations."""
+
+    def __init__(self, *curvatures: float) -> None:
+        self.a = np.array(curvatures)
+        self.n_evaluations = 0
+
+    def value_and_grad(self, x):
+        self.n_evaluations += 1
+        d = x - np.arange(len(x))
+        return 1.0 + 0.5 * float(self.a @ d**2), self.a * d
+
+    def hessian(self, x):
+        return np.diag(self.a)
+
+
+class Cosh(Bowl):
+    """sum_k cosh(x_k - k): Newton's full step overshoots from far away on log cosh."""
+
+    def value_and_grad(self, x):
+        self.n_evaluations += 1
+        d = x - np.arange(len(x))
+        return 1.0 + float(np.logaddexp(d, -d).sum()), np.tanh(d)
+
+    def hessian(self, x):
+        return np.diag(1.0 / np.cosh(x - np.arange(len(x))) ** 2)
+
+
+def small_gradient(limit):
+    def criterion(progress: Progress):
+        return Stop(True, "small") if progress.gradient_norm <= limit else None
+
+    return criterion
+
+
+SOLVERS = pytest.mark.parametrize("solver", [lbfgs, newton])
+
+
+@SOLVERS
+@pytest.mark.parametrize("function", [Bowl(1.0, 10.0, 100.0), Cosh(1.0, 1.0, 1.0)])
+def test_minimum_is_found(solver, function):
+    function.n_evaluations = 0
+    result = solver(function, np.array([3.0, -2.0, 5.0]), small_gradient(1e-9), max_iter=100)
+    np.testing.assert_allclose(result.parameters, [0.0, 1.0, 2.0], atol=1e-8)
+    assert result.converged
+    assert result.reason == "small"
+    assert result.gradient_norm <= 1e-9
+    assert result.n_evaluations == function.n_evaluations
+    assert result.value == function.value_and_grad(result.parameters)[0]
+
+
+@SOLVERS
+def test_a_start_at_the_minimum_costs_one_evaluation(solver):
+    result = solver(Bowl(1.0, 1.0), np.array([0.0, 1.0]), small_gradient(1e-9), max_iter=5)
+    assert (result.n_iterations, result.n_evaluations, result.converged) == (0, 1, True)
+
+
+@SOLVERS
+def test_too_few_iterations(solver):
+    result = solver(
+        Cosh(1.0, 1.0), np.full(2, 2.5), small_gradient(0.0), max_iter=2, remedy="wait longer"
+    )
+    assert result.n_iterations == 2
+    assert not result.converged
+    assert "did not converge in 2 iterations" in result.reason
+    assert result.reason.endswith("wait longer")
+
+
+@SOLVERS
+def test_the_limit_of_arithmetic_is_said(solver):
+    result = solver(Cosh(1.0, 1.0), np.full(2, 2.5), lambda progress: None, max_iter=10_000)
+    assert not result.converged
+    assert result.n_iterations < 100
+    assert "limit of the arithmetic" in result.reason or "no lower point" in result.reason
+
+
+@SOLVERS
+def test_a_callback_sees_every_iteration_and_can_stop(solver):
+    seen = []
+
+    def callback(progress):
+        seen.append(progress.n_iteration)
+        return progress.n_iteration == 3
+
+    result = solver(
+        Cosh(1.0, 1.0), np.full(2, 2.5), small_gradient(1e-12), max_iter=50, callback=callback
+    )
+    assert seen == [1, 2, 3]
+    assert result.stopped_by_callback
+    assert "callback after 3 iterations" in result.reason
+
+
+@SOLVERS
+def test_a_callback_that_returns_something_else_does_not_stop(solver):
+    result = solver(
+        Bowl(1.0, 9.0), np.full(2, 5.0), small_gradient(1e-9), max_iter=50, callback=lambda p: "go"
+    )
+    assert result.converged
+
+
+@SOLVERS
+def test_a_start_that_is_no_number_is_an_error(solver):
+    with pytest.raises(ValueError, match="not a finite number"):
+        solver(Bowl(1.0), np.array([np.nan]), small_gradient(1.0), max_iter=5)
+
+
+def test_a_step_too_far_is_taken_back():
+    class Wall(Bowl):
+        def value_and_grad(self, x):
+            value, gradient = super().value_and_grad(x)
+            return (np.inf, gradient) if np.abs(x).max() > 2.5 else (value, gradient)
+
+    result = lbfgs(Wall(1.0, 50.0), np.array([2.0, -2.0]), small_gradient(1e-6), max_iter=100)
+    np.testing.assert_allclose(result.parameters, [0.0, 1.0], atol=1e-5)
+
+
+def test_newton_leaves_directions_without_curvature_alone():
+    result = newton(Bowl(1.0, 0.0), np.array([3.0, 7.0]), small_gradient(1e-9), max_iter=20)
+    np.testing.assert_allclose(result.parameters, [0.0, 7.0], atol=1e-9)
+
+
+def progress(value, gradient_norm=1.0, n=1):
+    return Progress(n, value, gradient_norm, np.empty(0))
+
+
+def test_relative_gap_counts_from_the_optimum_it_knows():
+    criterion = RelativeGap(lambda parameters: 0.5, tol=0.4)
+    assert criterion(progress(1.0)) is None
+    assert criterion.last == 1.0  # f* may be as low as 0.5
+    assert criterion(progress(0.5)) is None  # f* may be 0: no relative bound
+    assert criterion.last == np.inf
+    stop = criterion(progress(2.0))
+    assert stop is not None
+    assert stop.converged
+    assert criterion.last == pytest.approx(1 / 3)
+
+
+def test_small_decrease_looks_back_ten_iterations():
+    criterion = SmallDecrease(1e-3)
+    values = [100.0 * 0.99**n for n in range(30)]
+    assert all(criterion(progress(value)) is None for value in values)
+    slow = [values[-1] * 0.9999**n for n in range(1, 11)]
+    stops = [criterion(progress(value)) for value in slow]
+    assert stops[0] is None
+    assert stops[-1] is not None
+    assert stops[-1].converged
+
+
+def test_small_gradient_tells_separable_classes():
+    criterion = SmallGradient(1e-4, start_value=1.0)
+    assert criterion(progress(0.5)) is None
+    converged = criterion(progress(0.5, gradient_norm=1e-5))
+    assert converged is not None
+    assert converged.converged
+    separable = criterion(progress(1e-7, gradient_norm=1e-9))
+    assert separable is not None
+    assert not separable.converged
+    assert "finite C" in separable.reason
