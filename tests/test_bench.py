@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from crossent import bench
 from crossent.bench import Measurement, measure, measure_together, peak_bytes
 
 MEGABYTE = 1 << 20
@@ -38,6 +39,18 @@ def test_what_was_freed_before_the_call_does_not_count():
     del blocks
     peak = peak_bytes(lambda: last[0])
     assert peak is None or peak < 8 * MEGABYTE
+
+
+def test_without_proc_there_is_no_peak_and_no_error(monkeypatch, tmp_path):
+    """As on Windows, where `CDLL(None)` is a TypeError."""
+
+    def not_there(name):
+        raise TypeError("argument of type 'NoneType' is not iterable")
+
+    monkeypatch.setattr(bench, "_CLEAR", tmp_path / "clear_refs")
+    monkeypatch.setattr(bench.ctypes, "CDLL", not_there)
+    assert peak_bytes(lambda: None) is None
+    assert measure(lambda: None, rounds=1, round_seconds=0).peak_bytes is None
 
 
 def test_rounds_take_turns():

@@ -51,6 +51,17 @@ def test_absent_rows_cost_nothing():
     assert metrics.log_loss([0, 0], log_p, sample_weight=[1.0, 0.0]) == 0.5
 
 
+def test_nan_in_an_absent_row_is_not_looked_at():
+    scores = [[0.2, 0.8], [np.nan, np.nan]]
+    assert metrics.accuracy([1, 1], scores, sample_weight=[1.0, 0.0]) == 1.0
+    matrix = metrics.confusion_matrix([1, 1], scores, sample_weight=[1.0, 0.0])
+    np.testing.assert_array_equal(matrix, [[0.0, 0.0], [0.0, 1.0]])
+
+
+def test_log_loss_of_nan_is_nan():
+    assert np.isnan(metrics.log_loss([0, 1], [[np.nan, np.nan], [-1.0, -0.5]]))
+
+
 def test_a_class_never_predicted_is_undefined_not_zero():
     scores = metrics.class_scores([[2, 0], [1, 0]])
     assert np.isnan(scores.precision[1])
@@ -73,6 +84,9 @@ def test_no_rows_is_nan():
         (lambda: metrics.log_loss([0], [[0.5, 0.5]]), "never positive"),
         (lambda: metrics.accuracy([0], [[0.5, 0.5]], sample_weight=[-1.0]), "not negative"),
         (lambda: metrics.accuracy([0], [[0.5, 0.5]], sample_weight=[1.0, 1.0]), "1 rows"),
+        (lambda: metrics.accuracy([0, 0], [[1, 0], [np.nan] * 2]), "scores of row 1 hold NaN"),
+        (lambda: metrics.accuracy([1], [[0.1, np.nan]]), "row 0 hold NaN \\(1 of 1 rows do\\)"),
+        (lambda: metrics.confusion_matrix([0], [[np.nan, np.nan]]), "scores of row 0 hold NaN"),
         (lambda: metrics.class_scores([[1, 2]]), "square"),
     ],
 )

@@ -116,6 +116,8 @@ def peak_bytes(function: Call) -> int | None:
     True
     """
     function()
+    if not _CLEAR.exists():
+        return None
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of the GNU C library
     if trim is not None:
         trim(0)  # freed memory goes back to the system, so that using it again is seen

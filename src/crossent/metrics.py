@@ -42,7 +42,8 @@ def accuracy(
     Raises
     ------
     ValueError
-        If shapes differ, a label is no class number, or a weight is negative or not finite.
+        If shapes differ, a label is no class number, a row that counts holds NaN, or a weight is
+        negative or not finite.
 
     Examples
     --------
@@ -50,7 +51,7 @@ def accuracy(
     0.6666666666666666
     """
     label_rows, scores, weight = _checked(labels, probabilities, sample_weight)
-    hits = scores.argmax(axis=1) == label_rows
+    hits = _predicted(scores, weight) == label_rows
     return _ratio(float(weight @ hits), float(weight.sum()))
 
 
@@ -78,7 +79,7 @@ def log_loss(
     Raises
     ------
     ValueError
-        As `accuracy`, or if an entry is positive.
+        As `accuracy`, or if an entry is positive. NaN is no error here: it is the result.
 
     Examples
     --------
@@ -120,7 +121,7 @@ def confusion_matrix(
     """
     label_rows, scores, weight = _checked(labels, probabilities, sample_weight)
     n_classes = scores.shape[1]
-    cell = label_rows * n_classes + scores.argmax(axis=1)
+    cell = label_rows * n_classes + _predicted(scores, weight)
     counts = np.bincount(cell, weights=weight, minlength=n_classes * n_classes)
     return counts.reshape(n_classes, n_classes)
 
@@ -185,6 +186,18 @@ def _checked(
     if not (np.isfinite(weight).all() and (weight >= 0.0).all()):
         raise ValueError("sample_weight must be finite and not negative")
     return rows.astype(np.int64), table, weight
+
+
+def _predicted(scores: Array, weight: Array) -> Array:
+    """The class of each row's largest score; NaN, which is largest nowhere, is refused."""
+    unknown = np.isnan(scores).any(axis=1) & (weight > 0.0)
+    if unknown.any():
+        row = int(unknown.argmax())
+        raise ValueError(
+            f"the scores of row {row} hold NaN ({int(unknown.sum())} of {len(scores)} rows do), "
+            "so no class is its largest: give such rows the sample_weight 0 or leave them out"
+        )
+    return scores.argmax(axis=1)
 
 
 def _ratio(part: float, whole: float) -> float:

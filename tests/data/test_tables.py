@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -113,6 +114,7 @@ READ_ERRORS = [
     ("t.csv", b"a,b\n1,\xe9\n", "column 'b' is not UTF-8 text; save the file as UTF-8"),
     ("t.csv", b"a,\xe9\n1,2\n", "the header is not UTF-8 text; save the file as UTF-8"),
     ("t.csv", b"PK\x00\x01,x\n1,2\n", "t.csv is not a text file: it holds zero bytes"),
+    ("t.csv", b'a,"b\n1,2\n', "t.csv cannot be read as text: "),
     ("t.parquet", b"a,b\n1,2\n", "t.parquet cannot be read as .parquet: "),
     ("t.parquet", b"", "t.parquet cannot be read as .parquet: "),
     ("t.feather", b"a,b\n1,2\n", "t.feather cannot be read as .feather: "),
@@ -136,6 +138,40 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(TableError, match="is a folder: expected a file"):
         read_table(tmp_path / "folder.csv")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".arrow"])
+def test_devices_and_pipes_are_neither_read_nor_replaced(tmp_path: Path, suffix: str) -> None:
+    """They would never end, or would be gone."""
+    pipe, device = tmp_path / f"pipe{suffix}", tmp_path / f"device{suffix}"
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    for path in (pipe, device):
+        with pytest.raises(TableError, match=r"is a device or a pipe: expected a file \(- reads"):
+            read_table(path)
+        with pytest.raises(TableError, match="is a device or a pipe: expected the name of a file"):
+            check_writable(path)
+
+
+@pytest.mark.parametrize("header", ['"a,b', 'a,"b', '"a'])
+def test_a_quote_that_is_never_closed(tmp_path: Path, header: str) -> None:
+    with pytest.raises(TableError) as caught:
+        read_table(write(tmp_path, header + "\n" + "1,2\n" * 40_000))
+    assert str(caught.value) == (
+        f"{tmp_path / 't.csv'}: the header holds a name of more than 131072 characters (separated"
+        " by ','); is a quote opened there and never closed?"
+    )
+
+
+def test_a_header_longer_than_a_field_may_be(tmp_path: Path) -> None:
+    """Not a fault where it is many names: then only another separator sees one long name."""
+    names = [f"column_{i}" for i in range(20_000)]
+    for mark, notes in ((",", 0), (";", 1)):
+        text = mark.join(names) + "\n" + mark.join("1" * len(names)) + "\n"
+        table = read_table(write(tmp_path, text))
+        assert table.column_names == names
+        assert len(table.notes) == notes
 
 
 def test_labels_that_are_not_utf8(tmp_path: Path) -> None:
@@ -302,6 +338,30 @@ def test_a_file_keeps_its_mode_and_a_link_stays_a_link(tmp_path: Path) -> None:
     write_table(pa.table({"x": [1]}), tmp_path / "new.csv")
     plain = write(tmp_path, "", "plain")
     assert (tmp_path / "new.csv").stat().st_mode == plain.stat().st_mode
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are those of POSIX")
+def test_a_new_file_has_the_mode_of_new_files_and_the_umask_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The umask belongs to the whole process: to read it is to change it for other threads."""
+    before = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "umask", lambda mask: pytest.fail("the umask was changed"))
+            write_table(pa.table({"x": [1]}), tmp_path / "new.csv")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new.csv").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are those of POSIX")
+def test_what_replaces_a_private_file_is_private_from_the_start(tmp_path: Path) -> None:
+    path = write(tmp_path, "old")
+    path.chmod(0o600)
+    with whole_file(path) as beside:
+        assert beside.stat().st_mode & 0o777 == 0o600
+        assert beside.suffix == ".csv"
 
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:

@@ -57,9 +57,9 @@ def test_errors_are_no_larger_than_promised(operation):
 
 @pytest.mark.parametrize("operation", PROMISED)
 def test_16_bits_are_rounded_once(operation):
+    """Sums and means of losses too, which are float32: 0.501 ulp at most on every floor."""
     records = run(crossent, operations=[operation], dtypes=["float16", "bfloat16"])
-    narrow = [record for record in records if record.output not in ("loss", "loss_tangent")]
-    assert all(record.ulp < 0.51 for record in narrow), max(narrow, key=lambda record: record.ulp)
+    assert all(record.ulp < 0.51 for record in records), max(records, key=lambda r: r.ulp)
 
 
 def test_every_array_function_is_in_the_table():

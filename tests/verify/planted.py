@@ -248,6 +248,11 @@ class Planted:
             for name in ("gradient", "hvp")
         }
         tangents = (scaled["gradient"] * np.where(both, parts["v"], 0)).sum(axis=1)
+        if self.slip == "tangent by the rounded gradient":
+            rounded = scaled["gradient"].astype(_result_dtype(logits)).astype(float)
+            tangents = (rounded * np.where(both, parts["v"], 0)).sum(axis=1)
+        if self.slip == "tangent of 14 bits" and _result_dtype(logits).itemsize == 2:
+            tangents = tangents * (1 + 2.0**-14)
         losses = factor * np.where(live, r * parts["loss"], 0)
         if o["reduction"] == "none":
             dtype, shape = _result_dtype(logits), np.delete(logits.shape, axis)
@@ -291,7 +296,10 @@ class Planted:
             if self.slip == "distances by a matrix product":
                 squares = (inputs**2).sum(axis=1)[:, None] + (centers**2).sum(axis=1)
                 power = beta * (squares - 2 * inputs @ centers.T)
-            return np.exp(-power).astype(inputs.dtype)
+            phi = np.exp(-power)
+            if self.slip == "near features poor where others are far" and power.max(initial=0) > 50:
+                phi = np.where(power < 10, phi * (1 + 2.0**-46), phi)
+            return phi.astype(inputs.dtype)
         return np.exp(-beta[:, None] * d**2).sum(axis=2).astype(inputs.dtype)
 
     def gaussian_features_vjp(self, inputs, centers, beta, cotangent, *, kind):

@@ -8,6 +8,9 @@ import pytest
 
 import crossent
 from crossent.verify import run
+from crossent.verify._reference import exact, truth
+from crossent.verify._run import bounds_of
+from crossent.verify._ulp import worst
 from tests.verify.planted import build
 
 # slip -> the operation and the dtypes in which it must be found
@@ -47,11 +50,14 @@ SLIPS = {
     "p - 1 in float32": ("cross_entropy_value_and_grad", ("float32",)),
     "softcap not differentiated": ("cross_entropy_value_and_grad", ("float32",)),
     "forgotten 1/T": ("cross_entropy_jvp", ("float32",)),
+    "tangent by the rounded gradient": ("cross_entropy_jvp", ("bfloat16",)),
+    "tangent of 14 bits": ("cross_entropy_jvp", ("float16",)),
     "curvature of z-loss forgotten": ("cross_entropy_hvp", ("float32",)),
     "curvature of the softcap forgotten": ("cross_entropy_hvp", ("float32",)),
     "Gauss-Newton for the Hessian": ("cross_entropy_hvp", ("float32",)),
     "1 - sigmoid(-x)": ("sigmoid", ("float32",)),
     "distances by a matrix product": ("gaussian_features", ("float32",)),
+    "near features poor where others are far": ("gaussian_features", ("float64",)),
     "sign of dbeta": ("gaussian_features_vjp", ("float64",)),
     "beta forgotten in dcenters": ("gaussian_features_vjp", ("float64",)),
     "same sign for inputs and centers": ("gaussian_features_vjp", ("float64",)),
@@ -73,6 +79,25 @@ def test_planted_slip_is_caught(slip):
 def test_right_implementation_is_not_accused(operation):
     failed = [record for record in run(RIGHT, operations=[operation]) if not record.passed]
     assert not failed, failed[:5]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_tangent_of_14_bits_is_caught_in_both_16_bit_dtypes(dtype):
+    records = run(build("tangent of 14 bits"), operations=["cross_entropy_jvp"], dtypes=[dtype])
+    failed = [record for record in records if not record.passed]
+    assert failed
+    assert {record.output for record in failed} == {"loss_tangent"}
+
+
+def test_an_entry_where_the_plain_formula_is_poor_excuses_no_other():
+    value = np.array([[1.0, 1.0, 1.0, 1.0]])
+    plain = value + np.finfo(float).eps * np.array([[0, 1000, np.inf, 0.5]])
+    bounds = bounds_of(plain, truth(exact(value)))
+    np.testing.assert_array_equal(bounds, [[5, 2001, 5, 5]])
+    off = worst(
+        value + np.finfo(float).eps * np.array([[0, 1500, 0, 6]]), truth(exact(value)), bounds
+    )
+    assert (off.ulp, off.allowed, off.entry) == (6, 5, (0, 3))
 
 
 def test_what_fails_to_return_is_recorded_not_raised():

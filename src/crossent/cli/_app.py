@@ -96,7 +96,7 @@ for command in (fit, predict, evaluate, verify):
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from crossent import __version__
+        from .._version import __version__
 
         typer.echo(f"crossent {__version__}")
         raise typer.Exit

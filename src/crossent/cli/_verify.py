@@ -27,8 +27,8 @@ def verify(
     """Judge every operation on every floor of kernels: errors in ulp against mpmath.
 
     Each floor this machine has runs in a process of its own. Exits with 1 where an error is beyond
-    what is allowed: twice the plain formula's in the same precision (or 2 ulp, in 16 bits half of
-    one), and one ulp.
+    what is allowed: twice the plain formula's of the same entry in the same precision (or 2 ulp,
+    in 16 bits half of one), and one ulp.
     """
     with progress("judging the operations on every floor"):
         absent = {floor: reason for floor in _FLOORS if (reason := _why_absent(floor))}

@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import sys
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,10 +29,13 @@ def check_writable(path: Path) -> None:
     Raises
     ------
     TableError
-        If the folder does not exist or may not be written to, or the path is a folder.
+        If the folder does not exist or may not be written to, or the path is a folder, a device
+        or a pipe.
     """
     if path.is_dir():
         raise TableError(f"{path} is a folder: expected the name of a file to write")
+    if path.exists() and not path.is_file():
+        raise TableError(f"{path} is a device or a pipe: expected the name of a file to write")
     if not path.parent.is_dir():
         raise TableError(f"{path} cannot be written: there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK):
@@ -45,7 +48,8 @@ def check_writable(path: Path) -> None:
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a file beside ``path`` to write to; it takes that place once written and synced.
 
-    If the body raises, the file beside is removed and ``path`` is as it was.
+    If the body raises, the file beside is removed and ``path`` is as it was. A new file has the
+    mode the process gives new files; one that is replaced keeps its own.
 
     Parameters
     ----------
@@ -58,12 +62,14 @@ def whole_file(path: Path) -> Iterator[Path]:
         An empty file with the same suffixes, in the same folder.
     """
     path = Path(os.path.realpath(path))  # a link stays one
-    handle, name = tempfile.mkstemp(prefix=".", suffix="".join(path.suffixes), dir=path.parent)
-    os.close(handle)
-    beside = Path(name)
+    mode = path.stat().st_mode & 0o777 if path.exists() else None
+    beside = path.with_name(f".{uuid.uuid4().hex}{''.join(path.suffixes)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    os.close(os.open(beside, flags, 0o666 if mode is None else 0o600))
     try:
         yield beside
-        beside.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        if mode is not None:
+            beside.chmod(mode)
         _sync(beside)
         beside.replace(path)
     except BaseException:
@@ -131,12 +137,6 @@ def _write_arrow(table: pa.Table, path: Path, *, stream: bool) -> None:
     make = pa.ipc.new_stream if stream else pa.ipc.new_file
     with make(str(path), table.schema) as writer:
         writer.write_table(table)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _sync(path: Path) -> None:

@@ -87,7 +87,8 @@ def read_table(source: str | Path, *, text: Collection[str] = ()) -> Table:
     Raises
     ------
     TableError
-        If the file is missing, empty, has a header only, or is not what its suffix says.
+        If the file is missing, no regular file, empty, has a header only, or is not what its
+        suffix says.
 
     Examples
     --------
@@ -110,6 +111,10 @@ def read_table(source: str | Path, *, text: Collection[str] = ()) -> Table:
         raise TableError(f"{path}: no such file")
     if path.is_dir():
         raise TableError(f"{path} is a folder: expected a file")
+    if not path.is_file():
+        raise TableError(
+            f"{path} is a device or a pipe: expected a file (- reads CSV from standard input)"
+        )
     if kind in DELIMITERS:
         return _read_text(str(path), path, DELIMITERS[kind], text)
     try:
@@ -182,8 +187,13 @@ def _layout(name: str, head: bytes, promised: str) -> _Layout:
         raise TableError(f"{name} is not a text file: it holds zero bytes")
     headers = {mark: _header(text, mark) for mark in (promised, ",", ";", "\t", "|")}
     delimiter = promised
-    if len(headers[promised]) == 1:  # ties go to the promised one, which stands first
+    if len(headers[promised]) <= 1:  # ties go to the promised one, which stands first
         delimiter = max(headers, key=lambda mark: len(headers[mark]))
+    if not headers[promised] and len(headers[delimiter]) <= 1:
+        raise TableError(
+            f"{name}: the header holds a name of more than {csv.field_size_limit()} characters"
+            f" (separated by {promised!r}); is a quote opened there and never closed?"
+        )
     if any("\ufffd" in column for column in headers[delimiter]):
         raise _not_utf8(name, "the header")
     decimal_point = "."
@@ -193,7 +203,11 @@ def _layout(name: str, head: bytes, promised: str) -> _Layout:
 
 
 def _header(text: str, delimiter: str) -> list[str]:
-    return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    """The names of the columns; none where one would be longer than a field may be."""
+    try:
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except csv.Error:
+        return []
 
 
 def _not_utf8(name: str, where: str) -> TableError:

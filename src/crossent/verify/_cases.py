@@ -260,6 +260,7 @@ GAUSSIAN = tuple(
         ("no rows", normal(0, 2)),
         ("far from the origin", normal(4, 3, 1.0, 1000.0)),
         ("far from every center", normal(3, 2, 30.0)),
+        ("near and far", lambda rng: rng.standard_normal((4, 2)) * [[1], [5], [10], [20]]),
     )
     for kind in ("additive", "radial")
 )

@@ -173,11 +173,11 @@ def _reduced(
     kind = compute(rows).dtype
     weight = (r * factor).astype(kind)[:, None]
     scaled = [np.where(live[:, None], weight * x, kind.type(0 * factor)) for x in (gradient, hvp)]
-    gradient, hvp = scaled
     mask = np.broadcast_to(True if o["where"] is None else o["where"], gradient.shape)
-    gradient, hvp = (np.where(mask, x, 0).astype(rows.dtype) for x in (gradient, hvp))
+    gradient, hvp = (np.where(mask, x, 0) for x in scaled)
     loss = np.where(live, r * loss, 0)
-    slope = (np.where(mask, gradient, 0).astype(kind) * np.where(mask, v, 0)).sum(axis=1)
+    slope = (gradient * np.where(mask, v, 0)).sum(axis=1)
+    gradient, hvp = gradient.astype(rows.dtype), hvp.astype(rows.dtype)
     if o["reduction"] == "none":
         loss, slope = loss.astype(rows.dtype), slope.astype(rows.dtype)
     else:

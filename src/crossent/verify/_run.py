@@ -16,8 +16,9 @@ from ._problems import OPERATIONS, Operation, Output, Problem, dtype_named
 from ._reference import Truth
 from ._ulp import ulp_error, worst
 
-# error <= FACTOR * max(error of the plain formula, FLOOR) + 1 ulp. The floor stands for what no
-# careful formula of these operations does better than: the plain one is sometimes exact by luck.
+# error <= FACTOR * max(error of the plain formula there, FLOOR) + 1 ulp, entry by entry. The floor
+# stands for what no careful formula of these operations does better than: the plain one is
+# sometimes exact by luck. Measured: on every floor of kernels, errors are 0.93 of that at most.
 FACTOR = 2.0
 FLOOR = {"float16": 0.5, "bfloat16": 0.5, "float32": 2.0, "float64": 2.0}
 
@@ -26,9 +27,10 @@ FLOOR = {"float16": 0.5, "bfloat16": 0.5, "float32": 2.0, "float64": 2.0}
 class Record:
     """One output of one call, judged.
 
-    `ulp` is the worst error of its entries in units in the last place, `bound` what was allowed,
-    `index` where the worst entry stands among the rows. `problem` says what was wrong in words, and
-    is empty for an output that passed.
+    `ulp` is the worst error of its entries in units in the last place, `bound` what was allowed
+    there, `index` where that entry stands among the rows; where entries are beyond their bounds, it
+    is the worst of those. `problem` says what was wrong in words, and is empty for an output that
+    passed.
     """
 
     operation: str
@@ -64,7 +66,8 @@ def run(
 ) -> list[Record]:
     """Judge functions by the table of cases against the truth in mpmath.
 
-    error <= 2 max(error of the plain formula in the same precision, floor) + 1 ulp
+    error <= 2 max(error of the plain formula in the same precision, floor) + 1 ulp,
+    for each entry of each output
 
     Parameters
     ----------
@@ -190,29 +193,26 @@ def _compared(result: Array, output: Output, at: tuple[Operation, str, Case]) ->
         if wanted != came:
             text = f"has {what} {came}, expected {wanted}"
             return _failed(operation, output.name, dtype, case, text)
-    truth, bound = _due(operation, case, dtype)[output.name]
-    found = worst(output.rows(result), truth)
-    text = "" if found.ulp <= bound else f"{found.ulp:.3g} ulp off where {bound:.3g} are allowed"
-    return Record(
-        operation.name, output.name, dtype, case.name, found.ulp, bound,
-        found.entry, found.expected, found.got, text,
-    )  # fmt: skip
+    found = worst(output.rows(result), *_due(operation, case, dtype)[output.name])
+    off = found.ulp > found.allowed
+    text = f"{found.ulp:.3g} ulp off where {found.allowed:.3g} are allowed" if off else ""
+    return Record(operation.name, output.name, dtype, case.name, *found, problem=text)
 
 
 @cache
-def _due(operation: Operation, case: Case, dtype: str) -> dict[str, tuple[Truth, float]]:
-    """The truth of each output of a call and the error allowed: the same for whoever is judged."""
+def _due(operation: Operation, case: Case, dtype: str) -> dict[str, tuple[Truth, Array]]:
+    """The truth of each output of a call and the errors allowed: the same for whoever is judged."""
     problem = operation.problem(case, dtype)
     truth, plain = problem.truth(), problem.plain()
     names = [output.name for output in problem.outputs]
-    return {name: (truth[name], bound_of(plain[name], truth[name])) for name in names}
+    return {name: (truth[name], bounds_of(plain[name], truth[name])) for name in names}
 
 
-def bound_of(plain: Array, truth: Truth) -> float:
-    """What is allowed: twice the plain formula's error (or the floor), and one ulp.
+def bounds_of(plain: Array, truth: Truth) -> Array:
+    """What is allowed each entry: twice the plain formula's error there (or the floor), and 1 ulp.
 
-    From entries where the plain formula fails outright (inf off) nothing is to be learnt.
+    Where the plain formula fails outright (inf off) nothing is to be learnt: the floor stands.
     """
     errors = ulp_error(plain, truth)
-    finite = errors[np.isfinite(errors)]
-    return FACTOR * max(float(finite.max(initial=0.0)), FLOOR[plain.dtype.name]) + 1.0
+    learnt = np.where(np.isfinite(errors), errors, 0.0)
+    return FACTOR * np.maximum(learnt, FLOOR[plain.dtype.name]) + 1.0

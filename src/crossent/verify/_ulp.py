@@ -27,9 +27,10 @@ FORMATS = {
 
 
 class Worst(NamedTuple):
-    """The entry that is furthest off: its error in ulp, where it is, what was due and what came."""
+    """The entry furthest off: its error and its limit in ulp, its place, what was due and came."""
 
     ulp: float
+    allowed: float
     entry: tuple[int, ...]
     expected: float
     got: float
@@ -79,11 +80,18 @@ def _error(got, value, scale, form: Format) -> float:
     return float(abs(got - value) / unit)
 
 
-def worst(got: np.ndarray, truth: Truth) -> Worst:
-    """The largest error of an array, and where it is; no error for an empty array."""
+def worst(got: np.ndarray, truth: Truth, allowed: float | np.ndarray = math.inf) -> Worst:
+    """The largest error of an array, and where it is; no error for an empty array.
+
+    Where errors are beyond what is `allowed`, entry by entry, it is the largest among those.
+    """
     errors = ulp_error(got, truth)
     if not errors.size:
-        return Worst(0.0, (), math.nan, math.nan)
-    index = np.unravel_index(int(np.argmax(errors)), errors.shape)
+        return Worst(0.0, math.nan, (), math.nan, math.nan)
+    limits = np.broadcast_to(allowed, errors.shape)
+    beyond = errors > limits
+    counted = np.where(beyond, errors, -1.0) if beyond.any() else errors
+    index = np.unravel_index(int(np.argmax(counted)), errors.shape)
     where = tuple(int(i) for i in index)
-    return Worst(float(errors[where]), where, float(truth.value[where]), float(got[where]))
+    value, came = float(truth.value[where]), float(got[where])
+    return Worst(float(errors[where]), float(limits[where]), where, value, came)
