@@ -1,4 +1,5 @@
 // All kernels of one instruction set, compiled once for each with -DCROSSENT_ISA=<name>.
+#include "batch.h"
 #include "binary.h"
 #include "cross_entropy_general.h"
 #include "gaussian.h"
@@ -15,17 +16,25 @@ namespace crossent::CROSSENT_ISA {
 
 namespace {
 
-// A kernel for rows of a few classes, another for longer ones.
-template <auto few, auto many, class Call>
+// A kernel for rows of a few classes, one for a middling number, one for longer rows.
+template <auto few, auto some, auto many, class Call>
 auto by_length(const Call& call, int64_t begin, int64_t end) {
-  return (call.n_classes <= kSmall ? few : many)(call, begin, end);
+  return (call.n_classes <= kSmall ? few : call.n_classes <= kBatched ? some : many)(call, begin, end);
+}
+template <auto few, auto many, class Call>
+void by_two_lengths(const Call& call, int64_t begin, int64_t end) {
+  (call.n_classes <= kSmall ? few : many)(call, begin, end);
 }
 
 }  // namespace
 
 #define ROWS(name) \
   {BY_LENGTH(name, Float16), BY_LENGTH(name, BFloat16), BY_LENGTH(name, float), BY_LENGTH(name, double)}
-#define BY_LENGTH(name, T) by_length<name##_few<T>, name##_rows<T>>
+#define BY_LENGTH(name, T) by_length<name##_few<T>, name##_batch<T>, name##_rows<T>>
+#define DERIVATIVES(name)                                                                  \
+  {BY_TWO_LENGTHS(name, Float16), BY_TWO_LENGTHS(name, BFloat16), BY_TWO_LENGTHS(name, float), \
+   BY_TWO_LENGTHS(name, double)}
+#define BY_TWO_LENGTHS(name, T) by_two_lengths<name##_few<T>, name##_rows<T>>
 
 extern const KernelTable kernels;
 
@@ -34,8 +43,8 @@ constexpr KernelTable kTable = {
     ROWS(softmax),
     ROWS(log_softmax),
     ROWS(logsumexp),
-    ROWS(softmax_vjp),
-    ROWS(log_softmax_vjp),
+    DERIVATIVES(softmax_vjp),
+    DERIVATIVES(log_softmax_vjp),
     ALL(log_softmax_jvp_rows),
     ROWS(logsumexp_vjp),
     ALL(logsumexp_jvp_rows),

@@ -106,6 +106,54 @@ INLINE V absolute(V x) {
   return select(x < 0, -x, x);
 }
 
+// a > b ? a : b, so that a NaN in a is passed over.
+INLINE F32 larger(F32 a, F32 b) {
+#if defined(__AVX512F__)
+  return _mm512_max_ps(a, b);
+#elif defined(__AVX2__)
+  return _mm256_max_ps(a, b);
+#elif defined(__x86_64__)
+  return _mm_max_ps(a, b);
+#else
+  return select(a > b, a, b);
+#endif
+}
+INLINE F64 larger(F64 a, F64 b) {
+#if defined(__AVX512F__)
+  return _mm512_max_pd(a, b);
+#elif defined(__AVX2__)
+  return _mm256_max_pd(a, b);
+#elif defined(__x86_64__)
+  return _mm_max_pd(a, b);
+#else
+  return select(a > b, a, b);
+#endif
+}
+
+// In how many lanes a and b are equal.
+INLINE int count_equal(F32 a, F32 b) {
+#if defined(__AVX512F__)
+  return __builtin_popcount(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ));
+#elif defined(__AVX2__)
+  return __builtin_popcount(_mm256_movemask_ps((F32)(a == b)));
+#else
+  int count = 0;
+  for (int i = 0; i < kBytes / 4; ++i) count += a[i] == b[i];
+  return count;
+#endif
+}
+INLINE int count_equal(F64 a, F64 b) {
+#if defined(__AVX512F__)
+  return __builtin_popcount(_mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ));
+#elif defined(__AVX2__)
+  return __builtin_popcount(_mm256_movemask_pd((F64)(a == b)));
+#else
+  int count = 0;
+  for (int i = 0; i < kBytes / 8; ++i) count += a[i] == b[i];
+  return count;
+#endif
+}
+
 template <class C>
 INLINE Mask<C> lane_numbers() {
   Mask<C> numbers{};

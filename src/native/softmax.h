@@ -1,38 +1,10 @@
 // softmax, log-softmax, logsumexp and their derivatives, one row at a time.
 #pragma once
 
-#include "exp.h"
-#include "kernels.h"
-#include "sweep.h"
+#include "row_lanes.h"
 
 namespace crossent::CROSSENT_ISA {
 namespace {
-
-INLINE bool is_finite(double x) { return x - x == 0; }
-
-// exp(z) 2^-k with k = floor(maximum / ln 2): no subtraction, so nothing of z is rounded away. Beyond
-// `direct` the maximum is subtracted, which is exact for every number whose exponential is not 0.
-template <class C>
-struct PowerShift {
-  Vec<C> subtracted, exponent;
-
-  INLINE explicit PowerShift(C maximum) : PowerShift(splat(maximum)) {}
-  INLINE explicit PowerShift(Vec<C> maximum) {
-    using K = ExpConstants<C>;
-    const Mask<C> direct = absolute(maximum) <= K::direct;
-    const Vec<C> top = select(direct, maximum, Vec<C>{});
-    subtracted = select(direct, Vec<C>{}, maximum);
-    exponent = (top * splat(K::log2e) - splat(C(0.5)) + splat(K::rounder)) - splat(K::rounder);
-  }
-  INLINE Vec<C> operator()(Vec<C> z) const { return exp_shifted(z - subtracted, None{}, exponent); }
-  INLINE Vec<C> operator()(Vec<C> z, Sum<C>&) const { return (*this)(z); }
-  INLINE Vec<C> summand(Vec<C>, Vec<C> exponential) { return exponential; }
-  INLINE Pair<double> others(Pair<double> sum) const { return sum; }
-  template <class Sums>
-  INLINE Sums others_of_lanes(Sums sums) const {
-    return sums;
-  }
-};
 
 // exp(z - maximum) with the rounding of the subtraction carried along; the sum leaves one maximal
 // class out, whose exponential is 1, so that log1p of it keeps the digits of a confident row.
@@ -64,16 +36,16 @@ struct MaximumShift {
     const Pair<double> whole = two_sum(double(count), sum.high);
     return two_sum(whole.high, whole.low + sum.low);
   }
-  template <class Sums>
-  INLINE Sums others_of_lanes(Sums sums) const {  // each lane is a row, with ties of its own
-    const auto counts = per_row(__builtin_convertvector(ties, Vec<C>));
-    for (int i = 0; i < counts.kParts; ++i) {
-      const Pair<F64> whole = two_sum(counts.part[i] - splat(1.0), sums.high.part[i]);
-      sums.high.part[i] = whole.high;
-      sums.low.part[i] += whole.low;
-    }
-    return sums;
-  }
+};
+
+// A shift by powers of two as the sweeps below ask for it.
+template <class C>
+struct PlainShift : PowerShift<C> {
+  using PowerShift<C>::PowerShift;
+  using PowerShift<C>::operator();
+  INLINE Vec<C> operator()(Vec<C> z, Sum<C>&) const { return (*this)(z); }
+  INLINE Vec<C> summand(Vec<C>, Vec<C> exponential) { return exponential; }
+  INLINE Pair<double> others(Pair<double> sum) const { return sum; }
 };
 
 // The sum of the exponentials of a row as `shift` counts it; they are kept where there is room.
@@ -151,7 +123,7 @@ INLINE void softmax_row(const T* z, T* out, int64_t count, double factor) {
   const C maximum = row_maximum(z, count);
   if (!is_finite(maximum)) return fill_row(out, count, C(kNaN));
   if constexpr (sizeof(C) == 4)
-    weigh_row(z, out, count, PowerShift<C>(maximum), factor, 0);
+    weigh_row(z, out, count, PlainShift<C>(maximum), factor, 0);
   else  // a dominant class's exponential is exactly 1: its rounding would be in the sum and in the entry
     weigh_row(z, out, count, MaximumShift<C>(maximum), factor, 1);
 }
@@ -243,7 +215,7 @@ INLINE double logsumexp_jvp_row(const T* z, const T* v, int64_t count) {
   using C = Compute<T>;
   const C maximum = row_maximum(z, count);
   if (!is_finite(maximum)) return kNaN;
-  PowerShift<C> shift(maximum);
+  PlainShift<C> shift(maximum);
   const double product = inner_product(z, v, count, shift);
   return product / sum_exponentials<false>(z, nullptr, count, shift).high;
 }

@@ -116,7 +116,7 @@ def cross_entropy_rows(
     loss: Array | None,
     gradient: Array | None,
 ) -> float:
-    """E_i of each row and dE_i/dz = G_m m1 / T, both where asked for; returns the sum of the E_i."""
+    """E_i of each row, and dE_i/dz = G_m m1 / T, where asked for; returns the sum of all E_i."""
     total = 0.0
     for rows, weight, _, prepared in _blocks_of_loss(logits, target, row_weight, options):
         losses = np.where(weight[:, 0] == 0, 0.0, weight[:, 0] * _loss_of(prepared, options))

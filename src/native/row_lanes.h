@@ -1,0 +1,179 @@
+// What follows once the exponentials of some rows are summed: one lane a row, whatever walked the rows.
+#pragma once
+
+#include "kernels.h"
+#include "shift.h"
+
+namespace crossent::CROSSENT_ISA {
+namespace {
+
+INLINE bool is_finite(double x) { return x - x == 0; }
+
+template <class C>
+INLINE PerRow<C> constant(double x) {
+  return per_row(Vec<C>{} + C(x));
+}
+
+// What a row's exponentials are multiplied by, high + low to twice the precision of C.
+template <class C>
+struct RowScale {
+  Vec<C> high, low;
+};
+
+// factor / sum; NaN where the row has no finite maximum.
+template <class C>
+INLINE RowScale<C> scale_of(const PerRow<C>& factor, const Pair<PerRow<C>>& sum, Vec<C> maximum) {
+  PerRow<C> high, low;
+  for (int i = 0; i < PerRow<C>::kParts; ++i) high.part[i] = factor.part[i] / sum.high.part[i];
+  const Vec<C> rounded = narrow(high) + (maximum - maximum);
+  const PerRow<C> back = per_row(rounded);
+  for (int i = 0; i < PerRow<C>::kParts; ++i) {
+    F64 rest = high.part[i] - back.part[i];
+    if constexpr (sizeof(C) == 8) {
+      const F64 q = high.part[i], s = sum.high.part[i];
+      const Pair<F64> product = two_product(q, s);
+      rest = (((factor.part[i] - product.high) - product.low) - q * sum.low.part[i]) / s;
+    }
+    low.part[i] = select(rest - rest == 0, rest, F64{});
+  }
+  return {rounded, narrow(low)};
+}
+
+// Sums of a row's exponentials, all in the same power of two.
+template <class C>
+struct RowSums {
+  Pair<PerRow<C>> top;     // one maximal class
+  Pair<PerRow<C>> others;  // all but that one
+  Pair<PerRow<C>> whole;
+};
+
+// From the sum without any maximal class and their number.
+template <class C>
+INLINE RowSums<C> row_sums(const PowerShift<C>& shift, Vec<C> maximum, const Pair<PerRow<C>>& below,
+                           Vec<C> ties) {
+  RowSums<C> sums{top_exponential(shift, maximum), {}, {}};
+  const PerRow<C> more = per_row(ties - splat(C(1)));
+  for (int i = 0; i < PerRow<C>::kParts; ++i) {
+    const F64 top = sums.top.high.part[i];
+    const Pair<F64> tied = two_product(more.part[i], top);
+    const Pair<F64> others = two_sum(tied.high, below.high.part[i]);
+    F64 low = below.low.part[i] + others.low + (tied.low + more.part[i] * sums.top.low.part[i]);
+    low = select(low == low, low, F64{});
+    const Pair<F64> whole = two_sum(top, others.high);
+    sums.others.high.part[i] = others.high;
+    sums.others.low.part[i] = low;
+    sums.whole.high.part[i] = whole.high;
+    sums.whole.low.part[i] = select(whole.low == whole.low, whole.low + low + sums.top.low.part[i], F64{});
+  }
+  return sums;
+}
+
+// log sum exp(z - maximum) = log1p(others / top): a confident row keeps its digits.
+template <class C>
+INLINE Pair<PerRow<C>> log_sum_of(const RowSums<C>& sums) {
+  Pair<PerRow<C>> log_sum;
+  for (int i = 0; i < PerRow<C>::kParts; ++i) {
+    const F64 top = sums.top.high.part[i], ratio = sums.others.high.part[i] / top;
+    F64 rest{};
+    if constexpr (sizeof(C) == 8) {
+      const Pair<F64> product = two_product(ratio, top);
+      const F64 low = sums.others.low.part[i] - ratio * sums.top.low.part[i];
+      rest = (((sums.others.high.part[i] - product.high) - product.low) + low) / top;
+      rest = select(rest == rest, rest, F64{});
+    }
+    const Pair<F64> value = log1p_exactly(ratio, rest);
+    log_sum.high.part[i] = value.high;
+    log_sum.low.part[i] = value.low;
+  }
+  return log_sum;
+}
+
+// l = a + log1p(...) of every row, high + low to twice the precision of C.
+template <class C>
+INLINE Pair<Vec<C>> lse_of(Vec<C> maximum, const RowSums<C>& sums) {
+  const PerRow<C> a = per_row(maximum);
+  const Pair<PerRow<C>> log_sum = log_sum_of(sums);
+  PerRow<C> high, rest;
+  Pair<F64> sum[PerRow<C>::kParts];
+  for (int i = 0; i < PerRow<C>::kParts; ++i) {
+    sum[i] = two_sum(a.part[i], log_sum.high.part[i]);
+    sum[i].low += log_sum.low.part[i];
+    high.part[i] = sum[i].high + sum[i].low;
+  }
+  const Vec<C> rounded = narrow(high);
+  const PerRow<C> back = per_row(rounded);
+  for (int i = 0; i < PerRow<C>::kParts; ++i)
+    rest.part[i] = (sum[i].high - back.part[i]) + sum[i].low;
+  return {rounded, narrow(rest)};
+}
+
+// q = z - l. Rounded twice, where z - l.high is not exact, and so within one ulp.
+template <class C>
+INLINE Vec<C> log_probability(Vec<C> z, Vec<C> lse_high, Vec<C> lse_low) {
+  return (z - lse_high) - lse_low;
+}
+
+// ---------------------------------------------------------------- labels
+
+// Labels, weights and gradient factors of a few rows; an absent row has label 0 and factor 0.
+template <class C>
+struct LabelledRows {
+  static constexpr int kRows = kLanes<C>;
+  int64_t label[kRows] = {};
+  double weight[kRows] = {}, factor[kRows] = {};
+
+  INLINE LabelledRows(const CrossEntropyCall& call, int64_t first, int rows) {
+    for (int r = 0; r < rows; ++r) {
+      weight[r] = call.row_weight ? call.row_weight[first + r] : 1;
+      if (weight[r] == 0) continue;  // whatever its label is, it is not read
+      label[r] = call.labels[first + r];
+      factor[r] = call.class_weight ? call.class_weight[label[r]] * weight[r] : weight[r];
+    }
+  }
+  INLINE PerRow<C> factors(double gradient_factor) const {
+    PerRow<C> factors;
+    __builtin_memcpy(&factors, factor, sizeof factors);
+    for (F64& part : factors.part) part *= splat(gradient_factor);
+    return factors;
+  }
+  // Stores the losses where they are wanted; returns their sum.
+  INLINE double put(const CrossEntropyCall& call, int64_t first, int rows, const PerRow<C>& loss) const {
+    double losses[kRows], total = 0;
+    __builtin_memcpy(losses, &loss, sizeof losses);
+    for (int r = 0; r < rows; ++r) {
+      const bool nothing = weight[r] == 0 || (factor[r] == 0 && losses[r] == kInf);
+      losses[r] = nothing ? 0 : factor[r] * losses[r];
+      if (call.loss) call.loss[first + r] = losses[r];
+      total += losses[r];
+    }
+    return total;
+  }
+};
+
+template <class C>
+struct LabelResult {
+  PerRow<C> loss;
+  Vec<C> gradient;  // of the labelled class
+};
+
+// E = (a - z_t) + log1p(others);  G_t = -sum_{k != t} p_k. Nothing cancels.
+template <class C>
+INLINE LabelResult<C> label_result(Vec<C> maximum, Vec<C> labelled, Vec<C> own, const RowSums<C>& sums,
+                                   const PerRow<C>& factor) {
+  const PerRow<C> a = per_row(maximum), t = per_row(labelled), e = per_row(own);
+  const Pair<PerRow<C>> log_sum = log_sum_of(sums);
+  PerRow<C> loss, gradient;
+  for (int i = 0; i < PerRow<C>::kParts; ++i) {
+    const Pair<F64> distance = two_sum(a.part[i], -t.part[i]);
+    F64 rest = distance.low + log_sum.low.part[i];
+    rest = select(rest == rest, rest, F64{});  // an infinite distance has no rounding error
+    loss.part[i] = distance.high + (log_sum.high.part[i] + rest) + (a.part[i] - a.part[i]);
+    const F64 whole = sums.whole.high.part[i], others = sums.others.high.part[i] + sums.others.low.part[i];
+    const F64 beside = select(t.part[i] == a.part[i], others, whole - e.part[i]);
+    gradient.part[i] = -factor.part[i] * beside / whole + (a.part[i] - a.part[i]);
+  }
+  return {loss, narrow(gradient)};
+}
+
+}  // namespace
+}  // namespace crossent::CROSSENT_ISA
