@@ -91,7 +91,7 @@ def as_target(
 
 
 def _as_labels(array: Array, ignore_index: int | None) -> Target:
-    if array.dtype.kind not in "biu":
+    if array.dtype.kind not in "biu" and array.size:
         raise TypeError(
             f"labels must be integers, but their dtype is {array.dtype}: pass labels.astype(int), "
             "or targets of the logits' shape if they are probabilities"
