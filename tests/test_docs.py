@@ -112,3 +112,41 @@ def test_links_lead_somewhere(page):
     targets = re.findall(r"\]\(([^)#\s]+)", text)
     missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
     assert missing == []
+
+
+PATH = re.compile(r"[a-z_.][\w.-]*/[\w./-]*|[\w.-]+\.(?:cpp|h|md|py|toml|txt|yml)")
+HOMES = (ROOT, ROOT / "src", ROOT / "src" / "crossent")
+BUILT = tuple(line for line in (ROOT / ".gitignore").read_text().split() if line.endswith("/"))
+
+
+def named_paths(text: str) -> list[str]:
+    """Return what is written in backticks, outside of blocks, and looks like a path of ours."""
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    words = [word for span in re.findall(r"`([^`\n]+)`", prose) for word in span.split()]
+    return [w for w in words if PATH.fullmatch(w) and not w.startswith(BUILT)]
+
+
+def missing_paths(text: str) -> list[str]:
+    """Return the paths of a page that are neither in the repository nor in the package."""
+    return [p for p in named_paths(text) if not any((home / p).exists() for home in HOMES)]
+
+
+# What the changelog names may be gone since.
+described = [page for page in PAGES if page.name != "CHANGELOG.md"]
+
+
+@pytest.mark.parametrize("page", described, ids=lambda page: page.stem)
+def test_paths_in_backticks_exist(page):
+    assert missing_paths(page.read_text(encoding="utf-8")) == []
+
+
+def test_paths_are_found():
+    named = {p for page in described for p in named_paths(page.read_text(encoding="utf-8"))}
+    assert {"src/native/", "_arguments/", "pyproject.toml", ".ci/run"} <= named
+
+
+def test_a_path_that_is_not_there_is_seen():
+    text = "See `_arguments.py`, `_kernels/_numpy.py`, `bash .ci/walk`, `src/native/`, `README.md`."
+    text += " Neither `N/A`, `site/`, `t.csv` nor `cross_entropy` is a path of ours.\n"
+    text += "```sh\ncat no/such/file.py `no/such.py`\n```\n"
+    assert missing_paths(text) == ["_arguments.py", "_kernels/_numpy.py", ".ci/walk"]

@@ -24,6 +24,8 @@ WRONG_CALLS = [
     (f"{FIT} --centers 5", 2, "--kind and --centers belong to an RBF network: --model rbf"),
     (f"{FIT} --model rbf --centers 0", 2, "Invalid value for '--centers': "),
     (f"{FIT} --max-iter 0", 2, "Invalid value for '--max-iter': "),
+    (f"{FIT} --seed -1", 2, "Invalid value for '--seed': "),
+    (f"{FIT} --seed 4294967296", 2, "Invalid value for '--seed': "),
     (f"{FIT} --missing guess", 2, "Invalid value for '--missing': "),
     (f"{FIT} --holdout 1", 2, "--holdout is a share of the rows, 0 <= share < 1; got 1.0"),
     (f"{FIT} --holdout nan", 2, "--holdout is a share of the rows, 0 <= share < 1; got nan"),
@@ -142,6 +144,20 @@ def test_a_damaged_model(run: Run, flowers: Path, model: Path) -> None:
     check(
         run("predict", "m.safetensors", "flowers.csv"), 1, "m.safetensors was changed after it was"
     )
+
+
+def test_a_device_is_no_table(run: Run, model: Path) -> None:
+    """It would be read for ever."""
+    Path("t.csv").symlink_to("/dev/zero")
+    line = "t.csv is a device or a pipe: expected a file (- reads CSV from standard input)"
+    for call in (("fit", "t.csv", "--target", "x"), ("predict", model, "t.csv")):
+        check(run(*call), 1, line)
+
+
+def test_a_quote_that_is_never_closed(run: Run) -> None:
+    Path("t.csv").write_text('"x,class\n' + "1,a\n" * 40_000)
+    line = "t.csv: the header holds a name of more than 131072 characters (separated by ','); is a"
+    check(run("fit", "t.csv", "--target", "class"), 1, line)
 
 
 def test_all_rows_dropped(run: Run) -> None:

@@ -218,15 +218,6 @@ def test_columns_of_other_types_in_parquet(run: Run) -> None:
     assert set(result.stdout.split()) == {"prediction", "true", "false"}
 
 
-def test_pendigits(run: Run, pendigits_csv: Path) -> None:
-    found = report(run, pendigits_csv, "--target", "class", "--max-iter", 40)
-    assert (found.n_rows, found.n_columns, found.n_classes) == (10992, 16, 10)
-    assert found.notes == ("column 1 has no name and is left out",)
-    assert found.held_out is not None
-    assert found.held_out.n_rows == 2198
-    assert found.held_out.accuracy >= 0.93
-
-
 # ---------------------------------------------------------------- what is kept
 
 

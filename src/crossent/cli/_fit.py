@@ -18,50 +18,63 @@ __all__ = ["fit"]
 _HOLDOUT = 0.2
 
 
-def fit(
-    data: Annotated[
-        str | None, typer.Argument(metavar="DATA", help="A table; - is CSV on standard input.")
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The column that holds the classes.")
-    ] = None,
-    model: Annotated[Model, typer.Option(help="Softmax regression or an RBF network.")] = (
-        Model.softmax
+_Data = Annotated[
+    str | None, typer.Argument(metavar="DATA", help="A table; - is CSV on standard input.")
+]
+_Target = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="The column that holds the classes.")
+]
+_Model = Annotated[Model, typer.Option(help="Softmax regression or an RBF network.")]
+_Kind = Annotated[Kind | None, typer.Option(help="The RBF network's features.")]
+_Centers = Annotated[int | None, typer.Option(min=1, help="How many, of the RBF network.")]
+_Holdout = Annotated[
+    float | None,
+    typer.Option(help=f"Share of rows held out to report on; 0: none. [default: {_HOLDOUT}]"),
+]
+_Test = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Report on this table; nothing is held out.")
+]
+_Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="MODEL",
+        help="The model file. [default: DATA's name, ending in .safetensors, in the current"
+        " folder]",
     ),
-    kind: Annotated[Kind | None, typer.Option(help="The RBF network's features.")] = None,
-    centers: Annotated[
-        int | None, typer.Option(min=1, help="How many, of the RBF network.")
-    ] = None,
-    holdout: Annotated[
-        float | None,
-        typer.Option(help=f"Share of rows held out to report on; 0: none. [default: {_HOLDOUT}]"),
-    ] = None,
-    test: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Report on this table; nothing is held out.")
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="MODEL",
-            help="The model file. [default: DATA's "
-            "name, ending in .safetensors, in the current folder]",
-        ),
-    ] = None,
-    missing: Annotated[
-        Missing, typer.Option(help="Rows with missing values: refuse, leave out or fill.")
-    ] = Missing.error,
-    ignore: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Leave a column out; repeatable.")
-    ] = None,
-    c: Annotated[
-        float | None, typer.Option("--c", help="Inverse strength of the penalty, C.")
-    ] = None,
-    max_iter: Annotated[int | None, typer.Option(min=1, help="Most iterations.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the rows held out and the centers.")] = 0,
-    demo: Annotated[bool, typer.Option("--demo", help="Train an RBF network on digits.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+]
+_Missing = Annotated[
+    Missing, typer.Option(help="Rows with missing values: refuse, leave out or fill.")
+]
+_Ignore = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMN", help="Leave a column out; repeatable.")
+]
+_C = Annotated[float | None, typer.Option("--c", help="Inverse strength of the penalty, C.")]
+_MaxIter = Annotated[int | None, typer.Option(min=1, help="Most iterations.")]
+_Seed = Annotated[
+    int, typer.Option(min=0, max=2**32 - 1, help="Of the rows held out and the centers.")
+]
+_Demo = Annotated[bool, typer.Option("--demo", help="Train an RBF network on digits.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def fit(
+    data: _Data = None,
+    target: _Target = None,
+    model: _Model = Model.softmax,
+    kind: _Kind = None,
+    centers: _Centers = None,
+    holdout: _Holdout = None,
+    test: _Test = None,
+    output: _Output = None,
+    missing: _Missing = Missing.error,
+    ignore: _Ignore = None,
+    c: _C = None,
+    max_iter: _MaxIter = None,
+    seed: _Seed = 0,
+    demo: _Demo = False,
+    as_json: _Json = False,
 ) -> None:
     """Train on the table DATA, report on rows held out, and keep a model of all rows."""
     from ..report._text import print_fit

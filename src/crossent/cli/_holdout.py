@@ -9,7 +9,7 @@ from .._typing import Array, Labels
 __all__ = ["held_out_rows"]
 
 
-def held_out_rows(codes: Labels, share: float, seed: int) -> Array:
+def held_out_rows(labels: Labels, share: float, seed: int) -> Array:
     """Choose the rows to hold out, stratified by class.
 
     Every class gives its share, rounded so that the total is the share of all rows; a class keeps
@@ -17,7 +17,7 @@ def held_out_rows(codes: Labels, share: float, seed: int) -> Array:
 
     Parameters
     ----------
-    codes : ndarray of int64, shape (N,)
+    labels : ndarray of int64, shape (N,)
         Class numbers 0 ... K-1, each in use.
     share : float
         In (0, 1).
@@ -35,8 +35,8 @@ def held_out_rows(codes: Labels, share: float, seed: int) -> Array:
     >>> held[:10].sum(), held[10:15].sum(), held[15]
     (np.int64(2), np.int64(1), np.False_)
     """
-    n_rows = len(codes)
-    counts = np.bincount(codes)
+    n_rows = len(labels)
+    counts = np.bincount(labels)
     exact = counts * share
     given = np.floor(exact).astype(np.int64)
     by_remainder = np.argsort(given - exact, kind="stable")
@@ -44,7 +44,7 @@ def held_out_rows(codes: Labels, share: float, seed: int) -> Array:
     given = np.minimum(given, counts - 1)
 
     shuffled = np.random.default_rng(seed).permutation(n_rows)
-    by_class = shuffled[np.argsort(codes[shuffled], kind="stable")]
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     starts = np.cumsum(counts) - counts
     place = np.arange(n_rows) - np.repeat(starts, counts)  # the row's place within its class
     held = np.zeros(n_rows, dtype=bool)

@@ -59,11 +59,11 @@ def _predictions(estimator: Any, inputs: Array, usable: Array, proba: bool) -> p
     columns: dict[str, Any] = {}
     if proba:
         probabilities = estimator.predict_proba(inputs)
-        codes = probabilities.argmax(axis=1)
-        for code, name in enumerate(classes):
-            values = probabilities[:, code].astype(np.float64)
+        labels = probabilities.argmax(axis=1)
+        for label, name in enumerate(classes):
+            values = probabilities[:, label].astype(np.float64)
             columns[f"probability_{name}"] = pa.array(values, mask=unusable)
     else:
-        codes = np.searchsorted(estimator.classes_, estimator.predict(inputs))
-    prediction = pa.array(classes).take(pa.array(codes, mask=unusable))
+        labels = np.searchsorted(estimator.classes_, estimator.predict(inputs))
+    prediction = pa.array(classes).take(pa.array(labels, mask=unusable))
     return pa.table({"prediction": prediction, **columns})

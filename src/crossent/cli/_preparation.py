@@ -47,11 +47,11 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Examples:
-    """What a table has to learn from: inputs (N, D) with NaN for missing, labels (N,)."""
+    """What a table has to learn from: inputs (N, D) with NaN for missing, names (N,) of classes."""
 
     columns: tuple[str, ...]
     inputs: Array
-    labels: Array
+    names: Array
     notes: tuple[str, ...]
 
 
@@ -157,7 +157,7 @@ def examples(table: Table, target: str, missing: str, ignore: Sequence[str] = ()
         If there are gaps and ``missing`` is ``"error"``, a column is not of numbers, nothing is
         left, or there is one class only.
     """
-    codes, spellings = column_labels(column(table, target), target)
+    labels, spellings = column_labels(column(table, target), target)
     values = class_values(spellings, target)
     columns, notes = _columns(table, target, ignore)
     inputs = number_matrix(table, columns)
@@ -165,24 +165,24 @@ def examples(table: Table, target: str, missing: str, ignore: Sequence[str] = ()
     columns, inputs = _without(
         columns, inputs, empty, "columns without a value are left out", notes
     )
-    rows = _usable_rows(table, columns, inputs, codes, target, missing, notes)
+    rows = _usable_rows(table, columns, inputs, labels, target, missing, notes)
     if not rows.all():
-        inputs, codes = inputs[rows], codes[rows]
-    if not len(codes):
+        inputs, labels = inputs[rows], labels[rows]
+    if not len(labels):
         raise TableError(f"{table.name}: no row is left, all of them have missing values")
     constant = np.fmax.reduce(inputs, axis=0) == np.fmin.reduce(inputs, axis=0)
     columns, inputs = _without(columns, inputs, constant, "constant columns are left out", notes)
     if not columns:
         raise TableError(f"{table.name}: no column is left to learn from")
-    labels = values[codes]
-    classes = np.unique(labels).tolist()
+    names = values[labels]
+    classes = np.unique(names).tolist()
     if len(classes) < 2:
         raise TableError(
             f"column {target!r} holds one class only, {classes[0]!r}: nothing to tell apart"
         )
-    if len(classes) > max(20, len(labels) // 2):
-        notes.append(f"{target!r} has {len(classes)} classes in {len(labels)} rows: is it a class?")
-    return Examples(tuple(columns), inputs, labels, (*table.notes, *notes))
+    if len(classes) > max(20, len(names) // 2):
+        notes.append(f"{target!r} has {len(classes)} classes in {len(names)} rows: is it a class?")
+    return Examples(tuple(columns), inputs, names, (*table.notes, *notes))
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:
@@ -229,13 +229,13 @@ def _usable_rows(
     table: Table,
     columns: Sequence[str],
     inputs: Array,
-    codes: Labels,
+    labels: Labels,
     target: str,
     missing: str,
     notes: list[str],
 ) -> Array:
     gaps: Array = np.isnan(inputs)
-    labelled = codes >= 0
+    labelled = labels >= 0
     if missing == "error":
         _refuse_gaps(table, (*columns, target), np.column_stack([gaps, ~labelled]))
         return labelled

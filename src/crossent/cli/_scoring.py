@@ -63,9 +63,9 @@ def labelled_rows(
         unknown to the model, or nothing is left.
     """
     target = preparation.target
-    codes, spellings = column_labels(column(table, target), target)
+    places, spellings = column_labels(column(table, target), target)
     inputs, usable, notes = preparation.inputs(table)
-    unlabelled = codes < 0
+    unlabelled = places < 0
     if unlabelled.any() and preparation.missing == "error":
         raise TableError(
             f"{table.name} has missing values in {target!r}"
@@ -74,7 +74,7 @@ def labelled_rows(
     usable &= ~unlabelled
     if not usable.any():
         raise TableError(f"{table.name}: no row is left, all of them have missing values")
-    labels = match_labels(codes, spellings, classes, target)
+    labels = match_labels(places, spellings, classes, target)
     if not usable.all():
         left_out = counted(int((~usable).sum()), "row")
         notes = (*notes, f"{left_out} with missing values left out")

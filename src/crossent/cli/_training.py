@@ -73,10 +73,10 @@ class Outcome:
     scores: Scores
     warnings: tuple[str, ...]
 
-    def score(self, inputs: Array, labels: Array) -> Scores:
+    def score(self, inputs: Array, names: Array) -> Scores:
         """Score rows the estimator may not have seen; inputs as they stand in the table."""
-        codes = np.searchsorted(self.estimator.classes_, labels)
-        return _scores(self.estimator, self.scaling(inputs), codes)
+        labels = np.searchsorted(self.estimator.classes_, names)
+        return _scores(self.estimator, self.scaling(inputs), labels)
 
 
 def fit_table(task: Task) -> FitReport:
@@ -84,17 +84,17 @@ def fit_table(task: Task) -> FitReport:
     found = examples(task.table, task.target, task.missing, task.ignore)
     scaling = Scaling.of(found.inputs)
     preparation = Preparation(task.target, found.columns, task.missing, scaling)
-    classes, codes = np.unique(found.labels, return_inverse=True)
+    classes, labels = np.unique(found.names, return_inverse=True)
     notes = list(found.notes)
     test = None
     if task.test is not None:  # read before the work, so that its faults show at once
         table = read_table(task.test, text={task.target})
         *test, test_notes = labelled_rows(table, preparation, classes)
         notes.extend(f"{task.test}: {note}" for note in test_notes)
-    held = np.zeros(len(codes), dtype=bool)
+    held = np.zeros(len(labels), dtype=bool)
     if task.holdout:
-        held = held_out_rows(codes.astype(np.int64), task.holdout, task.network.seed)
-        notes.extend(_holdout_notes(classes, codes, held, task.holdout))
+        held = held_out_rows(labels.astype(np.int64), task.holdout, task.network.seed)
+        notes.extend(_holdout_notes(classes, labels, held, task.holdout))
     first = last = _train(task.network, found, ~held)
     if held.any() and task.path is not None:
         last = _train(task.network, found, np.ones_like(held))
@@ -104,14 +104,14 @@ def fit_table(task: Task) -> FitReport:
         data=task.table.name,
         target=task.target,
         model=task.network.describe(last.estimator),
-        n_rows=len(found.labels),
+        n_rows=len(found.names),
         n_columns=len(found.columns),
         n_classes=len(classes),
         n_iterations=int(np.max(last.estimator.n_iter_)),
         converged=bool(last.estimator.result_.converged),
         reason=str(last.estimator.result_.reason),
         train=first.scores,
-        held_out=first.score(found.inputs[held], found.labels[held]) if held.any() else None,
+        held_out=first.score(found.inputs[held], found.names[held]) if held.any() else None,
         all_rows=last.scores if last is not first else None,
         test=None if test is None else _scores(last.estimator, *test),
         model_file=None if task.path is None else str(task.path),
@@ -120,22 +120,22 @@ def fit_table(task: Task) -> FitReport:
 
 
 def _train(network: Network, found: Examples, rows: Array) -> Outcome:
-    inputs, labels = found.inputs[rows], found.labels[rows]
+    inputs, names = found.inputs[rows], found.names[rows]
     scaling = Scaling.of(inputs)
     scaled = scaling(inputs)
-    what = f"training on {counted(len(labels), 'row')}"
+    what = f"training on {counted(len(names), 'row')}"
     with warnings.catch_warnings(record=True) as caught, progress(what) as callback:
         warnings.simplefilter("always")
-        estimator = network.estimator(callback).fit(scaled, labels)
+        estimator = network.estimator(callback).fit(scaled, names)
     texts = {" ".join(str(warning.message).split()): None for warning in caught}
     texts.pop(estimator.result_.reason, None)  # the report has it
-    scores = _scores(estimator, scaled, np.searchsorted(estimator.classes_, labels))
+    scores = _scores(estimator, scaled, np.searchsorted(estimator.classes_, names))
     return Outcome(estimator, scaling, scores, tuple(texts))
 
 
-def _holdout_notes(classes: Array, codes: Labels, held: Array, share: float) -> list[str]:
+def _holdout_notes(classes: Array, labels: Labels, held: Array, share: float) -> list[str]:
     notes = []
-    single = [repr(name) for name in classes[np.bincount(codes) == 1].tolist()]
+    single = [repr(name) for name in classes[np.bincount(labels) == 1].tolist()]
     if single:
         have, stay = ("has", "stays") if len(single) == 1 else ("have", "stay")
         notes.append(f"{listed(single)} {have} one row only, which {stay} in the training rows")
@@ -144,5 +144,5 @@ def _holdout_notes(classes: Array, codes: Labels, held: Array, share: float) -> 
     return notes
 
 
-def _scores(estimator: Any, scaled: Array, codes: Labels) -> Scores:
-    return Scores.of(codes, estimator.predict_log_proba(scaled))
+def _scores(estimator: Any, scaled: Array, labels: Labels) -> Scores:
+    return Scores.of(labels, estimator.predict_log_proba(scaled))

@@ -1,4 +1,4 @@
-"""Columns of a table as arrays: numbers with NaN where a value is missing, labels as codes."""
+"""Columns of a table as arrays: numbers with NaN where a value is missing, labels 0, 1, ..."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def number_matrix(table: Table, names: Sequence[str]) -> Array:
 
 
 def column_labels(values: pa.ChunkedArray, name: str) -> tuple[Labels, list[str]]:
-    """Turn the labels of a column into codes, and tell how each is spelled.
+    """Number the class names of a column, and tell how each is spelled.
 
     Parameters
     ----------
@@ -109,8 +109,8 @@ def column_labels(values: pa.ChunkedArray, name: str) -> tuple[Labels, list[str]
 
     Returns
     -------
-    codes : ndarray of int64, shape (N,)
-        Places in ``spellings``; -1 where the label is missing.
+    labels : ndarray of int64, shape (N,)
+        Places in ``spellings``; -1 where the name is missing.
     spellings : list of str
         In order of appearance.
 
@@ -137,8 +137,8 @@ def column_labels(values: pa.ChunkedArray, name: str) -> tuple[Labels, list[str]
     renumber = np.array(
         [-1 if s in MISSING else places.setdefault(s, len(places)) for s in spelled] + [-1]
     )
-    codes = encoded.indices.fill_null(len(spelled)).to_numpy(zero_copy_only=False)
-    return renumber[codes].astype(np.int64), list(places)
+    indices = encoded.indices.fill_null(len(spelled)).to_numpy(zero_copy_only=False)
+    return renumber[indices].astype(np.int64), list(places)
 
 
 def class_values(spellings: Sequence[str], name: str) -> Array:
@@ -170,8 +170,8 @@ def class_values(spellings: Sequence[str], name: str) -> Array:
     return np.array(spellings, dtype=str)
 
 
-def match_labels(codes: Labels, spellings: Sequence[str], classes: Array, name: str) -> Labels:
-    """Turn codes of labels into places in a model's classes; -1 stays -1.
+def match_labels(labels: Labels, spellings: Sequence[str], classes: Array, name: str) -> Labels:
+    """Turn places in ``spellings`` into places in a model's classes; -1 stays -1.
 
     Raises
     ------
@@ -186,17 +186,17 @@ def match_labels(codes: Labels, spellings: Sequence[str], classes: Array, name: 
     places = {str(value): place for place, value in enumerate(classes.tolist())}
     is_whole = np.issubdtype(classes.dtype, np.integer)
     found = []
-    for code, spelling in enumerate(spellings):
+    for label, spelling in enumerate(spellings):
         whole = _WHOLE.fullmatch(spelling) if is_whole else None
         place = places.get(str(int(whole[1])) if whole else spelling)
         if place is None:
-            row = int(np.flatnonzero(codes == code)[0]) + 1
+            row = int(np.flatnonzero(labels == label)[0]) + 1
             raise TableError(
                 f"column {name!r} holds {spelling!r} in row {row}, which is no class of the model;"
                 f" it knows {_listed([repr(value) for value in classes.tolist()])}"
             )
         found.append(place)
-    return np.array([*found, -1], dtype=np.int64)[codes]
+    return np.array([*found, -1], dtype=np.int64)[labels]
 
 
 # ---------------------------------------------------------------- one column of numbers
