@@ -63,9 +63,15 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
         """The solver for this many parameters."""
         return lbfgs
 
-    def _start_network(self, features: Features, network: Network) -> Network:
-        """The network to start from, given the one of a cold start."""
-        return network
+    def _start_network(self, network: Network) -> Network:
+        """The cold start's network, with the last fit's W and b where they are to go on and fit."""
+        if not self.warm_start or not self.__sklearn_is_fitted__():
+            return network
+        if self.coef_.shape != network.weight.shape or not np.isfinite(self.intercept_).all():
+            return network
+        return network._replace(
+            weight=self.coef_.astype(np.float64), bias=self.intercept_.astype(np.float64)
+        )
 
     # ------------------------------------------------------------ fit
 
@@ -167,7 +173,7 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
         self, objective: NetworkObjective, features: Features, problem: Problem, n_classes: int
     ) -> None:
         """Run the solver and store what it found."""
-        network = self._start_network(features, objective.unpack(objective.start()))
+        network = self._start_network(objective.unpack(objective.start()))
         start = objective.pack(network)
         result = self._solver(problem, len(start))(
             objective,

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from .._typing import Array, ArrayLike, Features
 from ..features import GaussianFeatures
-from ..objective import Network, NetworkObjective
+from ..objective import NetworkObjective
 from ..ops import gaussian_features
 from ..solvers import Criterion, SmallDecrease
 from ._base import NetworkClassifier, Problem
@@ -177,15 +177,6 @@ class RBFClassifier(NetworkClassifier):
             and self.__sklearn_is_fitted__()
             and self.centers_.shape[1] == X.shape[1]
             and self.centers_.dtype == X.dtype
-        )
-
-    def _start_network(self, features: Features, network: Network) -> Network:
-        if not self.warm_start or not self.__sklearn_is_fitted__():
-            return network
-        if self.coef_.shape != network.weight.shape or not np.isfinite(self.intercept_).all():
-            return network
-        return network._replace(
-            weight=self.coef_.astype(np.float64), bias=self.intercept_.astype(np.float64)
         )
 
     def _criterion(self, objective: NetworkObjective, start: Array) -> Criterion:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._typing import Array, Features
 from ..features import LinearFeatures
-from ..objective import Network, NetworkObjective
+from ..objective import NetworkObjective
 from ..solvers import Criterion, RelativeGap, SmallGradient, lbfgs, newton
 from ._base import NetworkClassifier, Problem, Solver
 from ._certificate import Certificate
@@ -128,15 +128,6 @@ class SoftmaxClassifier(NetworkClassifier):
         work = len(problem.inputs) * n_parameters**2
         few = n_parameters <= _NEWTON_PARAMETERS and work <= _NEWTON_WORK
         return newton if few else lbfgs
-
-    def _start_network(self, features: Features, network: Network) -> Network:
-        if not self.warm_start or not self.__sklearn_is_fitted__():
-            return network
-        if self.coef_.shape != network.weight.shape or not np.isfinite(self.intercept_).all():
-            return network
-        return network._replace(
-            weight=self.coef_.astype(np.float64), bias=self.intercept_.astype(np.float64)
-        )
 
     def _keep(self, features: Features, parameters: Array) -> None:
         """Nothing but W and b."""

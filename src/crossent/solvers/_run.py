@@ -61,7 +61,7 @@ class Run:
         )
         self._stop = self._criterion(self._at)
         if self._stop is None and self._stalled >= _STALLED_ITERATIONS:
-            self._stop = _no_lower_point(self._at)
+            self._stop = _no_lower(self._at, _state(self._at, self._gap()))
         if self._callback is not None and self._callback(self._at) is True and self._stop is None:
             self._by_callback = True
             self._stop = Stop(
@@ -72,9 +72,11 @@ class Run:
     def result(self, max_iter: int, remedy: str) -> Result:
         """What was reached, and why it ended there."""
         at = self._at
+        gap = self._gap()
         if self._stop is None:
             exhausted = at.n_iteration >= max_iter
-            self._stop = _too_few(at, max_iter, remedy) if exhausted else _no_lower_point(at)
+            state = _state(at, gap)
+            self._stop = _too_few(max_iter, state, remedy) if exhausted else _no_lower(at, state)
         return Result(
             at.parameters,
             at.value,
@@ -82,27 +84,32 @@ class Run:
             at.n_iteration,
             self._n_evaluations,
             *self._stop,
-            gap=getattr(self._criterion, "last", float("nan")),
+            gap=gap,
             stopped_by_callback=self._by_callback,
         )
+
+    def _gap(self) -> float:
+        """The relative gap certified last; NaN where the criterion knows none."""
+        return float(getattr(self._criterion, "last", float("nan")))
 
 
 def _is_finite(value: float, gradient: Array) -> bool:
     return bool(np.isfinite(value) and np.isfinite(gradient).all())
 
 
-def _too_few(at: Progress, max_iter: int, remedy: str) -> Stop:
-    return Stop(
-        False,
-        f"did not converge in {max_iter} iterations: "
-        f"gradient norm {at.gradient_norm:.1e}; {remedy}",
-    )
+def _state(at: Progress, gap: float) -> str:
+    """Where it stands, in words: the certified gap, where there is one, and the gradient."""
+    certified = f"relative gap at most {gap:.1e}, " if np.isfinite(gap) else ""
+    return f"{certified}gradient norm {at.gradient_norm:.1e}"
 
 
-def _no_lower_point(at: Progress) -> Stop:
+def _too_few(max_iter: int, state: str, remedy: str) -> Stop:
+    return Stop(False, f"did not converge in {max_iter} iterations: {state}; {remedy}")
+
+
+def _no_lower(at: Progress, state: str) -> Stop:
     return Stop(
         False,
-        f"stopped after {at.n_iteration} iterations at the limit of the arithmetic: no lower point "
-        f"was found, gradient norm {at.gradient_norm:.1e}; compute in float64, scale the data, "
-        "or raise tol",
+        f"stopped after {at.n_iteration} iterations at the limit of the arithmetic, as no lower "
+        f"point was found: {state}; raise tol, scale the data, or compute in float64 if it is not",
     )
