@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 NATIVE := pyproject.toml CMakeLists.txt $(shell find src/native -type f)
 PYTEST_FLAGS ?= -q -n 2
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test lint docs bench bench-full clean
 
 demo: $(VENV)/.installed
 	$(BIN)/crossent fit --demo
@@ -29,8 +29,15 @@ docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict
 	@echo "open site/index.html"
 
+# The peers that crossent is measured against (torch, JAX) are installed for these two alone.
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.run $(BENCH_FLAGS)
+	$(BIN)/python -m benchmarks.render
+
+bench-full: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.run --full $(BENCH_FLAGS)
+	$(BIN)/python -m benchmarks.accuracy
+	$(BIN)/python -m benchmarks.render --speed benchmarks/results/speed-full.csv
 
 clean:
 	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .hypothesis .import_linter_cache

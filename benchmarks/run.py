@@ -1,113 +1,125 @@
-"""Run every problem on every peer, in one process, their rounds taking turns: `make bench`.
+"""Measure every problem on every peer, in one process, their rounds taking turns: `make bench`.
 
-A peer whose result is wrong gets no time. Each row of the table says on what it was measured;
-compare times within one problem only.
+A peer whose result is wrong gets no time. Compare times within one problem only; each row says on
+what it was measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import importlib
-import os
+import gc
 import pathlib
-import platform
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 import crossent as ce
-from crossent.bench import measure_together
+from crossent.bench import peak_bytes
 
-from . import import_time
-from .problems import PROBLEMS, Arrays, Problem, arrays
+from . import import_time, peers
+from .machine import keep_to_two_cores, machine
+from .problems import CHOSEN, FULL, Arrays, Call, Problem, arrays
+from .rounds import SLOW, Time, take_turns
+from .truth import LARGEST_ERROR, Right, as_tuple, error, right_results
 
-ADAPTERS = ("crossent_adapter", "numpy_formula", "scipy_adapter")
-RESULTS = pathlib.Path(__file__).parent / "results" / "operations.csv"
-LARGEST_ERROR = {"float32": 1e-4, "float64": 1e-12}  # of the largest entry: wrong, not inexact
+RESULTS = pathlib.Path(__file__).parent / "results"
 
 Row = dict[str, Any]
+Which = tuple[str, str]  # a peer and the mode of its call
+
+# "ratio" is crossent's time over the peer's, both in the same mode (below 1: crossent is faster);
+# "least" is crossent's with `out=` or in place over the peer's, which may be fresh.
+COLUMNS = (
+    *("operation", "kind", "shape", "axis", "dtype", "peer", "version", "mode", "seconds"),
+    *("fastest", "rounds", "ratio", "least", "peak_bytes", "error", "note"),
+)
 
 
-def load_adapters() -> list[ModuleType]:
-    """Return the adapters whose library is installed, and say which are not."""
-    adapters = []
-    for name in ADAPTERS:
+def judged_calls(problem: Problem, data: Arrays, adapters: list[ModuleType]) -> Iterator[Row]:
+    """Call every peer once, which compiles it, and yield its calls with their errors."""
+    right = right_results(problem, data)
+    for adapter in adapters:
+        if not hasattr(adapter, problem.operation):
+            continue
         try:
-            adapters.append(importlib.import_module(f".{name}", __package__))
-        except ModuleNotFoundError as missing:
-            print(f"without {name}: {missing.name} is not installed")
-    return adapters
+            calls = getattr(adapter, problem.operation)(problem, data)
+        except Exception as refusal:
+            yield {"adapter": adapter, "mode": "fresh", "note": _said(refusal)}
+            continue
+        for mode, call in calls.items():
+            yield {"adapter": adapter, "mode": mode} | _judged(adapter, call, right, problem.dtype)
 
 
-def processor() -> str:
-    """Return the processor's name as the system gives it."""
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
+def _judged(adapter: ModuleType, call: Call, right: list[Right], dtype: str) -> Row:
+    """Return a call with its error, or why it gets no time."""
+    try:
+        result = call()
+        if getattr(adapter, "LIMIT", False):
+            return {"call": call}
+        to_numpy = getattr(adapter, "numpy", np.asarray)
+        off = error(tuple(to_numpy(part) for part in as_tuple(result)), right)
+    except Exception as refusal:
+        return {"note": _said(refusal)}
+    if not off <= LARGEST_ERROR[dtype]:
+        return {"error": f"{off:.1e}", "note": "wrong, so it gets no time"}
+    return {"call": call, "error": f"{off:.1e}"}
 
 
-def machine() -> Row:
-    """Return what every row says about where it was measured."""
-    info = ce.build_info()
-    return {
-        "kernels": info["kernels"],
-        "isa": info["isa"],
-        "threads": info["threads"],
-        "processor": processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-    }
-
-
-def truth(problem: Problem, data: Arrays) -> tuple[np.ndarray, ...]:
-    """Return the operation's results by its formula in float64."""
-    formula = importlib.import_module(".numpy_formula", __package__)
-    exact = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in data.items()}
-    return as_tuple(getattr(formula, problem.operation)(exact)())
-
-
-def as_tuple(result: Any) -> tuple[np.ndarray, ...]:
-    return tuple(map(np.asarray, result if isinstance(result, tuple) else (result,)))
-
-
-def error(result: Any, exact: tuple[np.ndarray, ...]) -> float:
-    """Return the largest difference, as a fraction of the largest entry of what is right."""
-    pairs = zip(as_tuple(result), exact, strict=True)
-    return max(float(np.max(np.abs(got - right)) / np.max(np.abs(right))) for got, right in pairs)
+def _said(refusal: Exception) -> str:
+    return f"raised {type(refusal).__name__}: {str(refusal).strip()}".split("\n", 1)[0][:200]
 
 
 def rows_of(problem: Problem, adapters: list[ModuleType], rounds: int) -> list[Row]:
     """Measure one problem on every peer that has its operation and gets it right."""
     data = arrays(problem)
-    exact = truth(problem, data)
-    peers = [adapter for adapter in adapters if hasattr(adapter, problem.operation)]
-    calls = {peer.NAME: getattr(peer, problem.operation)(data) for peer in peers}
-    errors = {name: error(call(), exact) for name, call in calls.items()}
-    for name in [name for name in calls if not errors[name] <= LARGEST_ERROR[problem.dtype]]:
-        print(f"{problem}: {name} is wrong by {errors[name]:.1e}, so it gets no time")
-        del calls[name]
-    del exact
-    measured = measure_together(calls, rounds=rounds)
-    ours = measured["crossent"].seconds
-    return [
-        {
-            "operation": problem.operation,
-            "shape": "x".join(map(str, problem.shape)),
-            "dtype": problem.dtype,
-            "peer": peer.NAME,
-            "version": peer.VERSION,
-            "seconds": f"{measured[peer.NAME].seconds:.4g}",
-            "times_crossent": f"{measured[peer.NAME].seconds / ours:.2f}",
-            "peak_bytes": measured[peer.NAME].peak_bytes,
-            "error": f"{errors[peer.NAME]:.1e}",
+    with np.errstate(all="ignore"):  # peers overflow; whether that spoils the result is judged
+        judged = list(judged_calls(problem, data, adapters))
+        calls: dict[Which, Call] = {
+            (row["adapter"].NAME, row["mode"]): row["call"] for row in judged if "call" in row
         }
-        for peer in peers
-        if peer.NAME in measured
+        times = take_turns(calls, rounds)
+        peaks = {
+            which: peak_bytes(call) for which, call in calls.items() if times[which].seconds < SLOW
+        }
+    about = {
+        "operation": problem.operation,
+        "kind": problem.kind,
+        "shape": problem.size,
+        "axis": problem.axis,
+        "dtype": problem.dtype,
+    }
+    rows = [
+        about
+        | {"peer": row["adapter"].NAME, "version": row["adapter"].VERSION}
+        | {name: row.get(name, "") for name in ("mode", "error", "note")}
+        | _figures((row["adapter"].NAME, row["mode"]), times)
+        | {"peak_bytes": peaks.get((row["adapter"].NAME, row["mode"]), "")}
+        for row in judged
     ]
+    del data, judged, calls, times, peaks
+    gc.collect()  # a problem may hold gigabytes
+    for adapter in adapters:
+        getattr(adapter, "forget", lambda: None)()
+    return rows
+
+
+def _figures(which: Which, times: dict[Which, Time]) -> Row:
+    """Return one row's time and its two ratios."""
+    if which not in times:
+        return {}
+    seconds, fastest, rounds = times[which]
+    ours = {mode: t.seconds for (peer, mode), t in times.items() if peer == "crossent"}
+    same, least = ours.get(which[1]), ours.get("in place", ours.get("out"))
+    return {
+        "seconds": f"{seconds:.4g}",
+        "fastest": f"{fastest:.4g}",
+        "rounds": rounds,
+        "ratio": f"{same / seconds:.3f}" if same else "",
+        "least": f"{least / seconds:.3f}" if least else "",
+    }
 
 
 def import_row() -> Row:
@@ -124,35 +136,50 @@ def import_row() -> Row:
 
 def show(row: Row) -> None:
     """Print one row for people."""
-    milliseconds = 1e3 * float(row["seconds"])
-    peak = "" if row["peak_bytes"] is None else f"{row['peak_bytes'] / 1e6:10.1f} MB"
-    print(
-        f"{row['operation']:22}{row['shape']:>14} {row['dtype']:8} {row['peer']:14}"
-        f"{milliseconds:12.4f} ms {row['times_crossent']:>7} x{peak}",
-        flush=True,
-    )
+    time = f"{1e3 * float(row['seconds']):12.4f} ms" if row.get("seconds") else " " * 15
+    ratio = f"ours/its {row.get('ratio') or '-':>7}"
+    print(f"    {row['peer']:14}{row['mode']:9}{time}  {ratio}  {row['note']}", flush=True)
+
+
+def write(rows: Iterable[Row], path: pathlib.Path, absent: dict[str, str]) -> None:
+    """Write the table; the peers that could not be measured are named in it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    where = machine()
+    missing = [{"peer": name, "note": why} for name, why in absent.items()]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*COLUMNS, *where], restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row | where for row in (*rows, *missing))
+    print(f"written to {path}, measured on {where}")
+
+
+def chosen_problems(full: bool, only: str) -> list[Problem]:
+    """Return the problems asked for: the chosen ones, or all, whose name has every word."""
+    every = list(dict.fromkeys([*CHOSEN, *FULL])) if full else CHOSEN
+    words = only.split()
+    return [problem for problem in every if all(w in str(problem).split() for w in words)]
 
 
 def main() -> None:
     """Measure and write the table."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--only", default="", help="problems whose name contains this")
+    options.add_argument("--full", action="store_true", help="all problems, not the chosen ones")
+    options.add_argument("--only", default="", help="problems whose name has all these words")
     options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--output", type=pathlib.Path, default=None)
     chosen = options.parse_args()
-    adapters = load_adapters()
-    rows = [import_row()]
-    for problem in PROBLEMS:
-        if chosen.only in str(problem):
-            for row in rows_of(problem, adapters, chosen.rounds):
-                show(row)
-                rows.append(row)
-    where = machine()
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*rows[-1], *where], restval="")
-        writer.writeheader()
-        writer.writerows(row | where for row in rows)
-    print(f"written to {RESULTS.relative_to(pathlib.Path.cwd())}: {len(rows)} rows on {where}")
+    keep_to_two_cores("benchmarks.run")
+    adapters, absent = peers.load()
+    for name, why in absent.items():
+        print(f"without {name}: {why}")
+    rows: list[Row] = [import_row()]
+    default = RESULTS / ("speed-full.csv" if chosen.full else "speed.csv")
+    for problem in chosen_problems(chosen.full, chosen.only):
+        print(problem, flush=True)
+        for row in rows_of(problem, adapters, chosen.rounds):
+            show(row)
+            rows.append(row)
+    write(rows, chosen.output or default, absent)
 
 
 if __name__ == "__main__":

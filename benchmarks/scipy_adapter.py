@@ -1,23 +1,23 @@
-"""scipy.special: softmax, log_softmax and logsumexp."""
+"""scipy.special: softmax, log_softmax and logsumexp; it has no `out=`."""
 
 from __future__ import annotations
 
 import scipy
 from scipy import special
 
-from .problems import Arrays
+from .problems import Arrays, Calls, Problem
 
 NAME = "SciPy"
 VERSION = scipy.__version__
 
 
-def softmax(arrays: Arrays):
-    return lambda: special.softmax(arrays["logits"], axis=1)
+def softmax(problem: Problem, arrays: Arrays) -> Calls:
+    return {"fresh": lambda: special.softmax(arrays["logits"], axis=problem.axis)}
 
 
-def log_softmax(arrays: Arrays):
-    return lambda: special.log_softmax(arrays["logits"], axis=1)
+def log_softmax(problem: Problem, arrays: Arrays) -> Calls:
+    return {"fresh": lambda: special.log_softmax(arrays["logits"], axis=problem.axis)}
 
 
-def logsumexp(arrays: Arrays):
-    return lambda: special.logsumexp(arrays["logits"], axis=1)
+def logsumexp(problem: Problem, arrays: Arrays) -> Calls:
+    return {"fresh": lambda: special.logsumexp(arrays["logits"], axis=problem.axis)}
