@@ -82,11 +82,12 @@ def test_right_implementation_is_not_accused(operation):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_a_tangent_of_14_bits_is_caught_in_both_16_bit_dtypes(dtype):
+def test_a_tangent_of_14_bits_is_caught_wherever_it_has_32(dtype):
+    """All but the 16-bit results of no reduction, zeros, and sums that cancel to very little."""
     records = run(build("tangent of 14 bits"), operations=["cross_entropy_jvp"], dtypes=[dtype])
-    failed = [record for record in records if not record.passed]
-    assert failed
-    assert {record.output for record in failed} == {"loss_tangent"}
+    tangents = [record for record in records if record.output == "loss_tangent"]
+    assert [record for record in records if not (record.passed or record in tangents)] == []
+    assert sum(not record.passed for record in tangents) > 0.75 * len(tangents)
 
 
 def test_an_entry_where_the_plain_formula_is_poor_excuses_no_other():
