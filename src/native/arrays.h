@@ -52,20 +52,24 @@ inline PyArrayObject* plain_array(PyObject* object, const char* name, const char
   return array;
 }
 
-// Rows of numbers: (M, K), or (M,) where `dimensions` is 1.
+constexpr const char* kWanted[] = {"", "floating-point numbers (M,)", "rows (M, K) of floating-point numbers",
+                                   "floating-point numbers (outer, K, inner)"};
+
+// Rows of numbers: (M, K), or (M,) where `dimensions` is 1. (outer, K, inner) has `columns` K.
 struct Numbers {
   void* data;
   int dtype;
-  int64_t rows, columns;
+  int64_t rows, columns, inner = 1;
 
   Numbers(PyObject* object, const char* name, int dimensions = 2) {
     PyArrayObject* array = plain_array(object, name, "an array of floating-point numbers");
     dtype = dtype_of(array);
     if (dtype < 0 || PyArray_NDIM(array) != dimensions)
-      refuse(name, dimensions == 2 ? "rows (M, K) of floating-point numbers" : "floating-point numbers (M,)", object);
+      refuse(name, kWanted[dimensions], object);
     data = PyArray_DATA(array);
     rows = PyArray_DIM(array, 0);
-    columns = dimensions == 2 ? PyArray_DIM(array, 1) : 1;
+    columns = dimensions >= 2 ? PyArray_DIM(array, 1) : 1;
+    if (dimensions == 3) inner = PyArray_DIM(array, 2);
   }
 };
 

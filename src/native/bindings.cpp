@@ -1,6 +1,6 @@
 // The Python module: arguments in, one kernel over the rows, nothing else.
+#include "bind_columns.h"
 #include "bind_gaussian.h"
-#include "bind_losses.h"
 #include "bind_softmax.h"
 
 namespace crossent {
@@ -49,6 +49,11 @@ NB_MODULE(_native, m) {
         "row_weight"_a.none(), "options"_a, "loss"_a, "loss_tangent"_a);
   m.def("cross_entropy_hvp_rows", cross_entropy_hvp_rows, "logits"_a, "target"_a, "tangent"_a,
         "row_weight"_a.none(), "gradient_factor"_a, "options"_a, "gauss_newton"_a, "out"_a);
+  m.def("softmax_columns", turned<&KernelTable::softmax_columns>);
+  m.def("log_softmax_columns", turned<&KernelTable::log_softmax_columns>);
+  m.def("logsumexp_columns", logsumexp_columns);
+  m.def("cross_entropy_columns", cross_entropy_columns, "logits"_a, "labels"_a, "row_weight"_a.none(),
+        "gradient_factor"_a, "options"_a, "loss"_a.none(), "gradient"_a.none());
   m.def("sigmoid_elements", sigmoid_elements);
   m.def("binary_cross_entropy_elements", binary_cross_entropy_elements, "logits"_a, "targets"_a,
         "row_weight"_a.none(), "gradient_factor"_a, "options"_a, "loss"_a.none(), "gradient"_a.none());

@@ -1,6 +1,7 @@
 // All kernels of one instruction set, compiled once for each with -DCROSSENT_ISA=<name>.
 #include "batch.h"
 #include "binary.h"
+#include "columns.h"
 #include "cross_entropy_general.h"
 #include "gaussian.h"
 #include "labels.h"
@@ -36,6 +37,11 @@ void by_two_lengths(const Call& call, int64_t begin, int64_t end) {
    BY_TWO_LENGTHS(name, double)}
 #define BY_TWO_LENGTHS(name, T) by_two_lengths<name##_few<T>, name##_rows<T>>
 
+#define COLUMNS(walk, name)                                                                  \
+  {walk<Float16, BY_LENGTH(name, float)>, walk<BFloat16, BY_LENGTH(name, float)>, \
+   walk<float, BY_LENGTH(name, float)>, walk<double, BY_LENGTH(name, double)>}
+#define GENERAL(T) loss_columns<T, cross_entropy_general_rows<Compute<T>>>
+
 extern const KernelTable kernels;
 
 constexpr KernelTable kTable = {
@@ -52,6 +58,11 @@ constexpr KernelTable kTable = {
     ALL(cross_entropy_general_rows),
     ALL(cross_entropy_jvp_rows),
     ALL(cross_entropy_hvp_rows),
+    COLUMNS(columns, softmax),
+    COLUMNS(columns, log_softmax),
+    COLUMNS(reduced_columns, logsumexp),
+    COLUMNS(loss_columns, cross_entropy),
+    {GENERAL(Float16), GENERAL(BFloat16), GENERAL(float), GENERAL(double)},
     ALL(sigmoid_elements),
     ALL(binary_cross_entropy_elements),
     WIDE(gaussian_features_rows),

@@ -32,6 +32,16 @@ struct CrossEntropyCall {
   void* out;                  // (M, K): gradient or Hessian-vector product; may be null
 };
 
+// Classes along the middle axis of (outer, K, inner).
+constexpr int64_t kColumnNumbers = 32768, kWidestTile = 64;  // numbers and columns of a tile
+struct ColumnsCall {
+  const void* logits;
+  void* out;                     // (outer, K, inner) or, where each column gives one number, (outer, inner)
+  int64_t n_classes, inner;
+  int64_t width;                 // columns of a tile
+  const CrossEntropyCall* loss;  // all but the logits and the gradient, or null
+};
+
 struct BinaryCall {
   const void* logits;        // (M,)
   const void* targets;       // (M,) in the compute dtype
@@ -73,6 +83,8 @@ struct KernelTable {
   Kernel<RowsCall> logsumexp_vjp[kDTypes], logsumexp_jvp[kDTypes];
   LossKernel<CrossEntropyCall> cross_entropy[kDTypes], cross_entropy_general[kDTypes];
   Kernel<CrossEntropyCall> cross_entropy_jvp[kDTypes], cross_entropy_hvp[kDTypes];
+  Kernel<ColumnsCall> softmax_columns[kDTypes], log_softmax_columns[kDTypes], logsumexp_columns[kDTypes];
+  LossKernel<ColumnsCall> cross_entropy_columns[kDTypes], cross_entropy_general_columns[kDTypes];
   Kernel<RowsCall> sigmoid[kDTypes];
   LossKernel<BinaryCall> binary_cross_entropy[kDTypes];
   Kernel<GaussianCall> gaussian_features[kDTypes];    // null for 16-bit numbers, as the next two

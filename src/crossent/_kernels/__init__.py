@@ -11,6 +11,7 @@ __all__ = [
     "ISA",
     "KERNELS",
     "binary_cross_entropy_elements",
+    "cross_entropy_columns",
     "cross_entropy_hvp_rows",
     "cross_entropy_jvp_rows",
     "cross_entropy_rows",
@@ -18,14 +19,17 @@ __all__ = [
     "gaussian_features_rows",
     "gaussian_features_vjp_rows",
     "get_num_threads",
+    "log_softmax_columns",
     "log_softmax_jvp_rows",
     "log_softmax_rows",
     "log_softmax_vjp_rows",
+    "logsumexp_columns",
     "logsumexp_jvp_rows",
     "logsumexp_rows",
     "logsumexp_vjp_rows",
     "set_num_threads",
     "sigmoid_elements",
+    "softmax_columns",
     "softmax_rows",
     "softmax_vjp_rows",
 ]
@@ -46,3 +50,7 @@ sigmoid_elements = floor.sigmoid_elements
 binary_cross_entropy_elements = floor.binary_cross_entropy_elements
 gaussian_features_rows = floor.gaussian_features_rows
 gaussian_features_vjp_rows = floor.gaussian_features_vjp_rows
+softmax_columns = floor.softmax_columns
+logsumexp_columns = floor.logsumexp_columns
+log_softmax_columns = floor.log_softmax_columns
+cross_entropy_columns = floor.cross_entropy_columns

@@ -13,6 +13,12 @@ float64, with the rounding error of every subtraction z - a carried into the exp
 from __future__ import annotations
 
 from ._binary import binary_cross_entropy_elements, sigmoid_elements
+from ._columns import (
+    cross_entropy_columns,
+    log_softmax_columns,
+    logsumexp_columns,
+    softmax_columns,
+)
 from ._cross_entropy import (
     cross_entropy_hvp_rows,
     cross_entropy_jvp_rows,
@@ -33,19 +39,23 @@ from ._softmax import (
 
 __all__ = [
     "binary_cross_entropy_elements",
+    "cross_entropy_columns",
     "cross_entropy_hvp_rows",
     "cross_entropy_jvp_rows",
     "cross_entropy_rows",
     "first_bad_label",
     "gaussian_features_rows",
     "gaussian_features_vjp_rows",
+    "log_softmax_columns",
     "log_softmax_jvp_rows",
     "log_softmax_rows",
     "log_softmax_vjp_rows",
+    "logsumexp_columns",
     "logsumexp_jvp_rows",
     "logsumexp_rows",
     "logsumexp_vjp_rows",
     "sigmoid_elements",
+    "softmax_columns",
     "softmax_rows",
     "softmax_vjp_rows",
 ]

@@ -1,0 +1,66 @@
+// The kernels for classes along a middle axis as Python functions.
+#pragma once
+
+#include "bind_losses.h"
+
+namespace crossent {
+namespace {
+
+struct Columns {
+  Numbers z;
+  int64_t rows, width = 1, tiles = 0;
+
+  explicit Columns(handle logits) : z(logits.ptr(), "logits", 3), rows(z.rows * z.inner) {
+    if (z.columns > kColumnNumbers) throw TypeError("classes along a middle axis are limited to 32768");
+    if (rows == 0) return;
+    width = std::min(kColumnNumbers / z.columns, kWidestTile);
+    if (width >= 16) width -= width % 16;  // whole cache lines
+    width = std::min(width, z.inner);
+    tiles = z.rows * ((z.inner + width - 1) / width);
+  }
+  double cost(double per_number) const { return double(rows) * (kPerRow + per_number * double(z.columns)); }
+  ColumnsCall call(void* out, const CrossEntropyCall* loss = nullptr) const {
+    return {z.data, out, z.columns, z.inner, width, loss};
+  }
+  void* like(handle array, const char* name) const {
+    const Numbers numbers(array.ptr(), name, 3);
+    if (numbers.dtype != z.dtype || numbers.rows != z.rows || numbers.columns != z.columns ||
+        numbers.inner != z.inner || !PyArray_ISWRITEABLE((PyArrayObject*)array.ptr()))
+      refuse(name, "writeable, of the shape and dtype of the logits", array.ptr());
+    return numbers.data;
+  }
+};
+
+using ColumnsKernels = Kernel<ColumnsCall> (KernelTable::*)[kDTypes];
+
+template <ColumnsKernels which>
+void turned(handle logits, handle out) {
+  const Columns columns(logits);
+  const ColumnsCall call = columns.call(columns.like(out, "out"));
+  run((kernels->*which)[columns.z.dtype], call, columns.tiles, 1, columns.cost(2 * kCheap));
+}
+
+void logsumexp_columns(handle logits, handle out) {
+  const Columns columns(logits);
+  const ColumnsCall call = columns.call(output_of(out.ptr(), "out", columns.z.dtype, columns.rows));
+  run(kernels->logsumexp_columns[columns.z.dtype], call, columns.tiles, 1, columns.cost(2 * kCheap));
+}
+
+double cross_entropy_columns(handle logits, handle labels, handle row_weight, double gradient_factor, handle options,
+                             handle loss, handle gradient) {
+  const Columns columns(logits);
+  const Options given(options);
+  if (!given.mask.is_none()) throw TypeError("cross_entropy_columns takes no mask");
+  Numbers rows = columns.z;
+  rows.rows = columns.rows;
+  CrossEntropyCall of_rows = call_of(rows, labels, row_weight, given);
+  if (!of_rows.labels) throw TypeError("cross_entropy_columns takes labels int64 (M,)");
+  of_rows.gradient_factor = gradient_factor;
+  of_rows.loss = losses(loss, columns.rows);
+  const ColumnsCall call = columns.call(gradient.is_none() ? nullptr : columns.like(gradient, "gradient"), &of_rows);
+  const auto& chosen = given.plain() ? kernels->cross_entropy_columns : kernels->cross_entropy_general_columns;
+  return run_summed(chosen[columns.z.dtype], call, columns.tiles, 1, columns.cost(given.plain() ? 2 * kCheap : kGeneral));
+}
+
+}  // namespace
+}  // namespace crossent

@@ -1,0 +1,76 @@
+"""Classes along a middle axis: the results of the same rows, bit by bit on the compiled floor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crossent import _kernels as kernels
+from crossent._arguments import LossOptions
+from tests.kernels import calls, tables
+from tests.kernels.tables import name_of
+from tests.kernels.truth import Array
+
+SHAPES = [(0, 3, 4), (2, 3, 0), (1, 1, 1), (2, 3, 5), (3, 10, 70), (2, 33, 17), (1, 1000, 40)]
+SHAPES += [(2, 4100, 3), (1, 32768, 2)]
+
+
+def _case(shape: tuple[int, int, int], dtype: Any) -> tuple[Array, Array]:
+    """The logits, and their columns as rows (outer * inner, K)."""
+    z = np.random.default_rng(shape).normal(0, 5, shape).astype(dtype)
+    return z, np.ascontiguousarray(np.moveaxis(z, 1, 2)).reshape(-1, shape[1])
+
+
+def _as_columns(rows: Array, shape: tuple[int, int, int]) -> Array:
+    return np.moveaxis(rows.reshape(shape[0], shape[2], shape[1]), 2, 1)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("dtype", tables.DTYPES, ids=name_of)
+def test_the_softmax_family(dtype: Any, shape: tuple[int, int, int]) -> None:
+    z, rows = _case(shape, dtype)
+    for by_column, by_row in [
+        (kernels.softmax_columns, kernels.softmax_rows),
+        (kernels.log_softmax_columns, kernels.log_softmax_rows),
+    ]:
+        expected, out = np.empty_like(rows), np.empty_like(z)
+        by_row(rows, expected)
+        by_column(z, out)
+        assert out.tobytes() == _as_columns(expected, shape).tobytes()
+        in_place = z.copy()
+        by_column(in_place, in_place)
+        assert in_place.tobytes() == out.tobytes()
+    expected, out = np.empty((2, len(rows)), dtype)
+    kernels.logsumexp_rows(rows, expected)
+    kernels.logsumexp_columns(z, out)
+    assert out.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("options", [calls.PLAIN, calls.FULL], ids=["plain", "options"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("dtype", tables.DTYPES, ids=name_of)
+def test_cross_entropy(dtype: Any, shape: tuple[int, int, int], options: LossOptions) -> None:
+    z, rows = _case(shape, dtype)
+    rng = np.random.default_rng(1)
+    labels, weight = rng.integers(0, shape[1], len(rows)), rng.uniform(0, 2, len(rows))
+    weight[2::5] = 0
+    losses, slopes, gradient = np.empty((2, len(rows))), np.empty_like(rows), np.empty_like(z)
+    kernels.cross_entropy_rows(rows, labels, weight, 0.3, options, losses[0], slopes)
+    total = kernels.cross_entropy_columns(z, labels, weight, 0.3, options, losses[1], gradient)
+    assert losses[0].tobytes() == losses[1].tobytes()
+    assert gradient.tobytes() == _as_columns(slopes, shape).tobytes()
+    assert total == pytest.approx(losses[0].sum(), rel=1e-14)
+    assert total == kernels.cross_entropy_columns(z, labels, weight, 0.3, options, None, None)
+
+
+def test_wrong_arguments_are_refused() -> None:
+    if kernels.KERNELS == "numpy":
+        pytest.skip("NumPy's kernels take what NumPy takes")
+    z = np.zeros((2, 3, 4))
+    for first, second in [(z, z[0]), (z[0], z[0]), (z, z.astype(np.float32)), (z, z[:, :2].copy())]:
+        with pytest.raises(TypeError):
+            kernels.softmax_columns(first, second)
+    with pytest.raises(TypeError, match="32768"):
+        kernels.softmax_columns(np.zeros((1, 32769, 1)), np.zeros((1, 32769, 1)))
