@@ -148,3 +148,26 @@ def test_an_interrupt_ends_quietly(model: Path, tmp_path: Path) -> None:
     printed = process.communicate(timeout=60)  # between two reads, a signal waits for the next end
     assert (process.returncode, *printed) == (130, "", "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["evaluate", "fit"])
+def test_reports_end_quietly_where_the_reader_has_left(command: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(rows())
+    fit = ["fit", "t.csv", "--target", "kind", "-o", "m.safetensors"]
+    assert crossent(*fit, cwd=tmp_path).returncode == 0
+    arguments = fit if command == "fit" else ["evaluate", "m.safetensors", "t.csv"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as output:
+        process = subprocess.run(
+            [*COMMAND, *arguments], stdout=output, stderr=subprocess.PIPE, cwd=tmp_path, check=False
+        )
+    assert (process.returncode, process.stderr) == (141, b"")
+
+
+def test_a_closed_standard_output_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(rows())
+    line = " ".join([*COMMAND, "fit", "t.csv", "--target", "kind", "-o", "m.safetensors", ">&-"])
+    found = subprocess.run(["sh", "-c", line], stderr=subprocess.PIPE, cwd=tmp_path, check=False)
+    assert (found.returncode, found.stderr) == (0, b"")
+    assert (tmp_path / "m.safetensors").exists()

@@ -50,7 +50,7 @@ def test_chunks_are_joined() -> None:
 
 DAY = datetime.date(2020, 1, 2)
 NUMBER_ERRORS = [
-    (["1", "x"], "column 'a' holds text: row 2 is 'x'; correct it, or leave the column out with"),
+    (["1", "x"], "column 'a' holds text: row 2 is 'x'; correct it, or fit without the column"),
     ([None, "NA", "?", "1", "tall"], "column 'a' holds text: row 5 is 'tall'"),
     (["1_000", "2"], "column 'a' holds text: row 1 is '1_000'"),
     (["3", "1,234.5"], "row 2 is '1,234.5', a number with thousands separators or a decimal comma"),
@@ -137,6 +137,12 @@ def test_labels_are_matched_by_value_not_by_spelling() -> None:
     labels, spellings = column_labels(pa.chunked_array([["2.0", "1", None, "2"]]), "y")
     assert match_labels(labels, spellings, np.array([1, 2]), "y").tolist() == [1, 0, -1, 1]
     assert match_labels(np.array([0]), ["02"], np.array(["01", "02"]), "y").tolist() == [1]
+    truths = match_labels(
+        np.array([0, 1, 2]), ["True", "false", "TRUE"], np.array(["false", "true"]), "y"
+    )
+    assert truths.tolist() == [1, 0, 1]
+    with pytest.raises(TableError, match=r"^t\.csv: column 'y' holds 'c'"):
+        match_labels(np.array([0]), ["c"], np.array(["a", "b"]), "y", "t.csv")
     with pytest.raises(TableError, match=r"'y' holds '02' in row 1, .* it knows 1, 2"):
         match_labels(np.array([0]), ["02"], np.array([1, 2]), "y")
     with pytest.raises(TableError, match=r"'y' holds 'c' in row 2, .* it knows 'a', 'b'"):

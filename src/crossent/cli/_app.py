@@ -56,7 +56,8 @@ class _Group(TyperGroup):
         """Run the command and flush what it printed; a reader that has left is no error."""
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # as under >&-
+                sys.stdout.flush()
         except BrokenPipeError:
             # what is still buffered has nowhere to go: let the interpreter flush it into nothing
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

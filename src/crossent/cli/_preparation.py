@@ -178,7 +178,8 @@ def examples(table: Table, target: str, missing: str, ignore: Sequence[str] = ()
     classes = np.unique(names).tolist()
     if len(classes) < 2:
         raise TableError(
-            f"column {target!r} holds one class only, {classes[0]!r}: nothing to tell apart"
+            f"{table.name}: column {target!r} holds one class only, {classes[0]!r}: "
+            "nothing to tell apart"
         )
     if len(classes) > max(20, len(names) // 2):
         notes.append(f"{target!r} has {len(classes)} classes in {len(names)} rows: is it a class?")

@@ -74,7 +74,7 @@ def labelled_rows(
     usable &= ~unlabelled
     if not usable.any():
         raise TableError(f"{table.name}: no row is left, all of them have missing values")
-    labels = match_labels(places, spellings, classes, target)
+    labels = match_labels(places, spellings, classes, target, table.name)
     if not usable.all():
         left_out = counted(int((~usable).sum()), "row")
         notes = (*notes, f"{left_out} with missing values left out")

@@ -92,7 +92,7 @@ def number_matrix(table: Table, names: Sequence[str]) -> Array:
         )
         raise TableError(
             f"{table.name}: column {first!r} {faults[first]}{also};"
-            " correct it, or leave the column out with --ignore"
+            " correct it, or fit without the column (--ignore)"
         )
     return matrix
 
@@ -170,7 +170,9 @@ def class_values(spellings: Sequence[str], name: str) -> Array:
     return np.array(spellings, dtype=str)
 
 
-def match_labels(labels: Labels, spellings: Sequence[str], classes: Array, name: str) -> Labels:
+def match_labels(
+    labels: Labels, spellings: Sequence[str], classes: Array, name: str, table: str = ""
+) -> Labels:
     """Turn places in ``spellings`` into places in a model's classes; -1 stays -1.
 
     Raises
@@ -184,6 +186,9 @@ def match_labels(labels: Labels, spellings: Sequence[str], classes: Array, name:
     array([ 1,  0, -1])
     """
     places = {str(value): place for place, value in enumerate(classes.tolist())}
+    if {name.lower() for name in places} == {"true", "false"}:  # True, TRUE or true, as written
+        places = {name.lower(): place for name, place in places.items()}
+        spellings = [spelling.lower() for spelling in spellings]
     is_whole = np.issubdtype(classes.dtype, np.integer)
     found = []
     for label, spelling in enumerate(spellings):
@@ -192,7 +197,8 @@ def match_labels(labels: Labels, spellings: Sequence[str], classes: Array, name:
         if place is None:
             row = int(np.flatnonzero(labels == label)[0]) + 1
             raise TableError(
-                f"column {name!r} holds {spelling!r} in row {row}, which is no class of the model;"
+                f"{table + ': ' if table else ''}column {name!r} holds {spelling!r} in row {row},"
+                " which is no class of the model;"
                 f" it knows {_listed([repr(value) for value in classes.tolist()])}"
             )
         found.append(place)

@@ -56,7 +56,7 @@ def print_evaluation(report: EvaluationReport, console: Console | None = None) -
         f"{report.data}: {report.n_rows} rows, {report.n_classes} classes in {report.model_file}",
         *(f"note: {note}" for note in report.notes),
         "",
-        f"accuracy {_share(report.accuracy)}   log loss {report.log_loss:.4f}",
+        f"accuracy {_share(report.accuracy)}   log loss {_loss(report.log_loss)}",
         "",
         table,
         *([f"... and {hidden} classes more (--json shows all)"] if hidden > 0 else []),
@@ -70,7 +70,7 @@ def _score_table(report: FitReport) -> Table:
 
     def add(name: str, scores: Scores | None) -> None:
         if scores is not None:
-            loss = f"{scores.log_loss:.4f}"
+            loss = _loss(scores.log_loss)
             table.add_row(name, str(scores.n_rows), _share(scores.accuracy), loss)
 
     add("trained on", report.train)
@@ -93,10 +93,19 @@ def _share(value: float) -> str:
     return "-" if math.isnan(value) else f"{100.0 * value:.2f} %"
 
 
+def _loss(value: float) -> str:
+    return f"{value:.4f}" if value < 1e6 else f"{value:.4g}"
+
+
 def _print(console: Console | None, *parts: RenderableType) -> None:
     from rich.console import Console
 
-    console = console or Console(markup=False, highlight=False, emoji=False)
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:
+            """Leave it to the caller what a reader that has left means."""
+            raise  # rich calls this from its handler of BrokenPipeError
+
+    console = console or Piped(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = _WIDTH
     for part in parts:
