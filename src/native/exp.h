@@ -162,23 +162,6 @@ INLINE V exp(V x) {
   return exp_shifted(x, None{}, None{});
 }
 
-// z - maximum as it is, without the rounding of the subtraction.
-template <class V>
-INLINE V exp_of_difference(V z, V maximum) {
-  const Pair<V> difference = two_sum(z, -maximum);
-  return exp_shifted(difference.high, difference.low, None{});
-}
-
-// The same with what is rounded off its value.
-INLINE Pair<F64> exp_of_difference_exactly(F64 z, F64 maximum) {
-  const Pair<F64> difference = two_sum(z, -maximum);
-  const Reduced<F64> reduced = reduce(difference.high, difference.low);
-  const Pair<F64> value = reduced.exponential_exactly();
-  const I64 lost = reduced.exponent < ExpConstants<double>::lowest;
-  return {select(lost, F64{}, scale_by_power(value.high, reduced.exponent)),
-          select(lost, F64{}, scale_by_power(value.low, reduced.exponent))};
-}
-
 // log(1 + x + rest) for x >= 0, high + low to more than the precision of float64.
 INLINE Pair<F64> log1p_exactly(F64 x, F64 rest_of_x) {
   const F64 one = splat(1.0);

@@ -4,7 +4,7 @@
 // of them at once. Blocks have fixed sizes and are added in order, so no sum depends on the threads.
 #pragma once
 
-#include "softmax.h"
+#include "derivatives.h"
 
 namespace crossent::CROSSENT_ISA {
 namespace {

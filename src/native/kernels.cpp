@@ -1,12 +1,11 @@
 // All kernels of one instruction set, compiled once for each with -DCROSSENT_ISA=<name>.
-#include "batch.h"
 #include "binary.h"
 #include "columns.h"
 #include "cross_entropy_general.h"
 #include "gaussian.h"
 #include "labels.h"
+#include "rows.h"
 #include "small.h"
-#include "softmax.h"
 
 #define NAME_OF(isa) TEXT_OF(isa)
 #define TEXT_OF(isa) #isa
@@ -17,26 +16,17 @@ namespace crossent::CROSSENT_ISA {
 
 namespace {
 
-// A kernel for rows of a few classes, one for a middling number, one for longer rows.
-template <auto few, auto some, auto many, class Call>
-auto by_length(const Call& call, int64_t begin, int64_t end) {
-  return (call.n_classes <= kSmall ? few : call.n_classes <= kBatched ? some : many)(call, begin, end);
-}
+// A kernel for rows of a few classes, another for longer ones.
 template <auto few, auto many, class Call>
-void by_two_lengths(const Call& call, int64_t begin, int64_t end) {
-  (call.n_classes <= kSmall ? few : many)(call, begin, end);
+auto by_length(const Call& call, int64_t begin, int64_t end) {
+  return (call.n_classes <= kSmall ? few : many)(call, begin, end);
 }
 
 }  // namespace
 
 #define ROWS(name) \
   {BY_LENGTH(name, Float16), BY_LENGTH(name, BFloat16), BY_LENGTH(name, float), BY_LENGTH(name, double)}
-#define BY_LENGTH(name, T) by_length<name##_few<T>, name##_batch<T>, name##_rows<T>>
-#define DERIVATIVES(name)                                                                  \
-  {BY_TWO_LENGTHS(name, Float16), BY_TWO_LENGTHS(name, BFloat16), BY_TWO_LENGTHS(name, float), \
-   BY_TWO_LENGTHS(name, double)}
-#define BY_TWO_LENGTHS(name, T) by_two_lengths<name##_few<T>, name##_rows<T>>
-
+#define BY_LENGTH(name, T) by_length<name##_few<T>, name##_rows<T>>
 #define COLUMNS(walk, name)                                                                  \
   {walk<Float16, BY_LENGTH(name, float)>, walk<BFloat16, BY_LENGTH(name, float)>, \
    walk<float, BY_LENGTH(name, float)>, walk<double, BY_LENGTH(name, double)>}
@@ -49,8 +39,8 @@ constexpr KernelTable kTable = {
     ROWS(softmax),
     ROWS(log_softmax),
     ROWS(logsumexp),
-    DERIVATIVES(softmax_vjp),
-    DERIVATIVES(log_softmax_vjp),
+    ROWS(softmax_vjp),
+    ROWS(log_softmax_vjp),
     ALL(log_softmax_jvp_rows),
     ROWS(logsumexp_vjp),
     ALL(logsumexp_jvp_rows),

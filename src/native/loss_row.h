@@ -1,10 +1,21 @@
 // One row of a cross-entropy with options, in float64 whatever it is stored as.
 #pragma once
 
-#include "cross_entropy.h"
+#include "derivatives.h"
 
 namespace crossent::CROSSENT_ISA {
 namespace {
+
+// A row of weight 0 is absent: whatever its logits hold, it adds nothing.
+INLINE double row_weight(const CrossEntropyCall& call, int64_t row) {
+  return call.row_weight ? call.row_weight[row] : 1;
+}
+
+// A row's loss goes where it is wanted; returns it, to be summed.
+INLINE double put_loss(const CrossEntropyCall& call, int64_t row, double loss) {
+  if (call.loss) call.loss[row] = loss;
+  return loss;
+}
 
 typedef uint8_t U8Lanes __attribute__((vector_size(kLanes<double>)));
 typedef float F32Lanes __attribute__((vector_size(kLanes<double> * 4)));

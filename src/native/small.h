@@ -1,9 +1,9 @@
 // Rows of a few classes: one lane a row, so that no lane is empty and nothing is summed across lanes.
 //
-// The formulas are those of softmax.h and cross_entropy.h. A row's place among the lanes changes nothing.
+// The formulas are those of rows.h. A row's place among the lanes changes nothing.
 #pragma once
 
-#include "softmax.h"
+#include "derivatives.h"
 
 namespace crossent::CROSSENT_ISA {
 namespace {

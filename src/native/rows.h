@@ -1,4 +1,4 @@
-// Rows of a middling number of classes: as many at once as there are lanes, each walked by itself, while
+// Rows of more than a few classes: up to as many at once as there are lanes, each walked by itself, while
 // maxima, sums, logarithms and quotients of all of them share vectors, one lane a row.
 #pragma once
 
@@ -8,8 +8,7 @@
 namespace crossent::CROSSENT_ISA {
 namespace {
 
-constexpr int64_t kBatched = 4096;         // classes up to which rows are batched
-constexpr int64_t kBatchNumbers = 16384;   // numbers of a batch, which stay in the second cache
+constexpr int64_t kBatchNumbers = 16384;  // numbers of a batch, which stay in the second cache
 
 template <class T>
 struct Batch {
@@ -117,7 +116,7 @@ INLINE RowSums<Compute<T>> sum_batch(const Batch<T>& batch, Compute<T>* kept, Ve
     const Vec<C> a = top[r], s = subtracted[r], power = exponent[r];
     int64_t tied = 0;
     sums.put(r, sum_terms<C>(batch.count, [&](int64_t k, auto n) INLINED {
-      __builtin_prefetch(z + k + ahead);  // the next batch comes while this one is worked on
+      __builtin_prefetch(z + k + ahead, 0, 2);  // the next batch comes while this one is worked on
       const Vec<C> x = load(z + k, n, -C(kInf)), e = exponential(x - s, power);
       if constexpr (Keep) store(to + k, n, e);
       tied += count_equal(x, a);
@@ -128,10 +127,12 @@ INLINE RowSums<Compute<T>> sum_batch(const Batch<T>& batch, Compute<T>* kept, Ve
   return row_sums(shift, maximum, sums.fold(), ties);
 }
 
-template <bool Keep, class T>
-INLINE RowSums<Compute<T>> log_sum_batch(const Batch<T>& batch, Compute<T>* kept, Vec<Compute<T>> maximum) {
-  using V = Vec<Compute<T>>;
-  return sum_batch<Keep>(batch, kept, maximum, [](V x, V power) INLINED { return exp_fitting(x, power); });
+// As sums under a logarithm need the exponentials.
+template <class T>
+INLINE RowSums<Compute<T>> log_sum_batch(const Batch<T>& batch, Vec<Compute<T>> maximum) {
+  using C = Compute<T>;
+  return sum_batch<false>(batch, (C*)nullptr, maximum,
+                          [](Vec<C> x, Vec<C> power) INLINED { return exp_fitting(x, power); });
 }
 
 template <class T>
@@ -167,41 +168,67 @@ INLINE void batches(const T* z, int64_t count, int64_t begin, int64_t end, Body 
     body(Batch<T>{z + i * count, count, int(end - i < together ? end - i : together)}, i);
 }
 
-template <class T>
-INLINE void weigh_batch(const Batch<T>& batch, T* out, Kept<T>& kept, const PerRow<Compute<T>>& factor) {
+// The second walk where there is no room for the exponentials: they are computed again.
+template <class T, class Exponential>
+INLINE void scale_again(const Batch<T>& batch, T* out, const RowScale<Compute<T>>& scale, Vec<Compute<T>> maximum,
+                        Exponential exponential) {
   using C = Compute<T>;
-  const Vec<C> maximum = maxima(batch);
-  const RowSums<C> sums = sum_batch<true>(batch, kept.at(out), maximum, [](Vec<C> x, Vec<C> power) INLINED {
+  const PowerShift<C> shift(maximum);
+  const ByRow<C> highs(scale.high), lows(scale.low), subtracted(shift.subtracted), exponent(shift.exponent);
+  const Vec<C> high = highs[0], low = lows[0], s = subtracted[0], power = exponent[0];
+  sweep<C>(batch.count, [&](int64_t k, auto n) INLINED {
+    store(out + k, n, multiply(exponential(load(batch.z + k, n) - s, power), high, low));
+  });
+}
+
+// out = factor * exponentials / their sum; sums and maxima are given back.
+template <class T, class Exponential>
+INLINE RowSums<Compute<T>> weigh_batch(const Batch<T>& batch, T* out, Kept<T>& kept, Vec<Compute<T>> maximum,
+                                       const PerRow<Compute<T>>& factor, Exponential exponential) {
+  using C = Compute<T>;
+  if (Batch<T>::kBuffers && batch.count > kBatchNumbers) {
+    const RowSums<C> sums = sum_batch<false>(batch, (C*)nullptr, maximum, exponential);
+    scale_again(batch, out, scale_of<C>(factor, sums.whole, maximum), maximum, exponential);
+    return sums;
+  }
+  const RowSums<C> sums = sum_batch<true>(batch, kept.at(out), maximum, exponential);
+  scale_batch(batch, kept.at(out), out, scale_of<C>(factor, sums.whole, maximum));
+  return sums;
+}
+
+template <class T>
+INLINE void softmax_of_batch(const Batch<T>& batch, T* out, Kept<T>& kept, const PerRow<Compute<T>>& factor) {
+  using C = Compute<T>;
+  weigh_batch(batch, out, kept, maxima(batch), factor, [](Vec<C> x, Vec<C> power) INLINED {
     return sizeof(C) == 4 ? exp_quick(x, power) : exp_close(x, power);
   });
-  scale_batch(batch, kept.at(out), out, scale_of<C>(factor, sums.whole, maximum));
 }
 
 // ---------------------------------------------------------------- rows begin ... end of a call
 
 template <class T>
-void softmax_batch(const RowsCall& call, int64_t begin, int64_t end) {
+void softmax_rows(const RowsCall& call, int64_t begin, int64_t end) {
   Kept<T> kept;
   batches((const T*)call.first, call.n_classes, begin, end, [&](const Batch<T>& batch, int64_t i) INLINED {
-    weigh_batch(batch, (T*)call.out + i * call.n_classes, kept, constant<Compute<T>>(1));
+    softmax_of_batch(batch, (T*)call.out + i * call.n_classes, kept, constant<Compute<T>>(1));
   });
 }
 
 template <class T>
-void logsumexp_vjp_batch(const RowsCall& call, int64_t begin, int64_t end) {
+void logsumexp_vjp_rows(const RowsCall& call, int64_t begin, int64_t end) {
   Kept<T> kept;
   batches((const T*)call.first, call.n_classes, begin, end, [&](const Batch<T>& batch, int64_t i) INLINED {
     const PerRow<Compute<T>> factor = per_row(load((const T*)call.second + i, batch.rows));
-    weigh_batch(batch, (T*)call.out + i * call.n_classes, kept, factor);
+    softmax_of_batch(batch, (T*)call.out + i * call.n_classes, kept, factor);
   });
 }
 
 template <class T>
-void log_softmax_batch(const RowsCall& call, int64_t begin, int64_t end) {
+void log_softmax_rows(const RowsCall& call, int64_t begin, int64_t end) {
   using C = Compute<T>;
   batches((const T*)call.first, call.n_classes, begin, end, [&](const Batch<T>& batch, int64_t i) INLINED {
     const Vec<C> maximum = maxima(batch);
-    const Pair<Vec<C>> lse = lse_of(maximum, log_sum_batch<false>(batch, (C*)nullptr, maximum));
+    const Pair<Vec<C>> lse = lse_of(maximum, log_sum_batch(batch, maximum));
     const ByRow<C> highs(lse.high + (maximum - maximum)), lows(lse.low);
     for (int r = 0; r < batch.rows; ++r) {
       T* out = (T*)call.out + (i + r) * batch.count;
@@ -214,32 +241,19 @@ void log_softmax_batch(const RowsCall& call, int64_t begin, int64_t end) {
 }
 
 template <class T>
-void logsumexp_batch(const RowsCall& call, int64_t begin, int64_t end) {
+void logsumexp_rows(const RowsCall& call, int64_t begin, int64_t end) {
   using C = Compute<T>;
   batches((const T*)call.first, call.n_classes, begin, end, [&](const Batch<T>& batch, int64_t i) INLINED {
     const Vec<C> maximum = maxima(batch);
-    Vec<C> lse = lse_of(maximum, log_sum_batch<false>(batch, (C*)nullptr, maximum)).high;
+    Vec<C> lse = lse_of(maximum, log_sum_batch(batch, maximum)).high;
     for (int r = 0; r < batch.rows; ++r)
       if (!is_finite(maximum[r])) lse[r] = row_has_nan(batch.row(r), batch.count) ? C(kNaN) : maximum[r];
     store((T*)call.out + i, batch.rows, lse);
   });
 }
 
-// The gradient of a batch from its exponentials; absent rows are zeros.
 template <class T>
-INLINE void put_gradient(const Batch<T>& batch, T* out, const Compute<T>* kept, const LabelledRows<Compute<T>>& given,
-                         const RowScale<Compute<T>>& scale, Vec<Compute<T>> of_label) {
-  scale_batch(batch, kept, out, scale);
-  for (int r = 0; r < batch.rows; ++r) {
-    if (given.weight[r] == 0)
-      fill_row(out + r * batch.count, batch.count, Compute<T>(0));
-    else
-      store_one(out + r * batch.count + given.label[r], of_label[r]);
-  }
-}
-
-template <class T>
-double cross_entropy_batch(const CrossEntropyCall& call, int64_t begin, int64_t end) {
+double cross_entropy_rows(const CrossEntropyCall& call, int64_t begin, int64_t end) {
   using C = Compute<T>;
   Kept<T> kept;
   double total = 0;
@@ -248,15 +262,21 @@ double cross_entropy_batch(const CrossEntropyCall& call, int64_t begin, int64_t 
     const LabelledRows<C> given(call, i, batch.rows);
     const PerRow<C> factor = given.factors(call.gradient_factor);
     const Vec<C> maximum = maxima(batch);
-    Vec<C> labelled{}, own{};
+    Vec<C> labelled{};
     for (int r = 0; r < batch.rows; ++r) labelled[r] = load_one(batch.row(r) + given.label[r]);
-    const RowSums<C> sums = out ? log_sum_batch<true>(batch, kept.at(out), maximum)
-                                : log_sum_batch<false>(batch, (C*)nullptr, maximum);
-    if (out)
-      for (int r = 0; r < batch.rows; ++r) own[r] = kept.at(out)[r * batch.count + given.label[r]];
+    const PowerShift<C> shift(maximum);
+    const Vec<C> own = exp_fitting(labelled - shift.subtracted, shift.exponent);
+    const auto exponential = [](Vec<C> x, Vec<C> power) INLINED { return exp_fitting(x, power); };
+    const RowSums<C> sums = out ? weigh_batch(batch, out, kept, maximum, factor, exponential)
+                                : log_sum_batch(batch, maximum);
     const LabelResult<C> result = label_result(maximum, labelled, own, sums, factor);
-    if (out)
-      put_gradient(batch, out, kept.at(out), given, scale_of<C>(factor, sums.whole, maximum), result.gradient);
+    for (int r = 0; r < batch.rows && out; ++r) {
+      T* row = out + r * batch.count;
+      if (given.weight[r] == 0)
+        fill_row(row, batch.count, C(0));
+      else
+        store_one(row + given.label[r], result.gradient[r]);
+    }
     total += given.put(call, i, batch.rows, result.loss);
   });
   return total;

@@ -1,0 +1,112 @@
+// Derivatives of softmax, log-softmax and logsumexp, one row at a time.
+#pragma once
+
+#include "row_lanes.h"
+
+namespace crossent::CROSSENT_ISA {
+namespace {
+
+// <weight(a), b>
+template <class T, class Weight>
+INLINE double inner_product(const T* a, const T* b, int64_t count, Weight weight) {
+  using C = Compute<T>;
+  Sum<C> sum;
+  sweep<C>(count, [&](int64_t k, auto n) INLINED {
+    const Vec<C> x = keep(n, weight(load(a + k, n)), Vec<C>{});
+    sum.add_product(x, load(b + k, n));
+  });
+  return sum.total();
+}
+
+template <class T>
+INLINE double sum_row(const T* row, int64_t count) {
+  using C = Compute<T>;
+  Sum<C> sum;
+  sweep<C>(count, [&](int64_t k, auto n) INLINED { sum.add(load(row + k, n)); });
+  return sum.total();
+}
+
+template <class T>
+INLINE void softmax_vjp_row(const T* p, const T* g, T* out, int64_t count) {
+  using C = Compute<T>;
+  const Vec<C> mean = splat(C(inner_product(p, g, count, [](Vec<C> x) INLINED { return x; })));
+  sweep<C>(count, [&](int64_t k, auto n) INLINED {
+    store(out + k, n, load(p + k, n) * (load(g + k, n) - mean));
+  });
+}
+
+template <class T>
+INLINE void log_softmax_vjp_row(const T* q, const T* g, T* out, int64_t count) {
+  using C = Compute<T>;
+  const Vec<C> total = splat(C(sum_row(g, count)));
+  sweep<C>(count, [&](int64_t k, auto n) INLINED {
+    store(out + k, n, fma(-exp(load(q + k, n)), total, load(g + k, n)));
+  });
+}
+
+template <class T>
+INLINE void log_softmax_jvp_row(const T* q, const T* v, T* out, int64_t count) {
+  using C = Compute<T>;
+  const Vec<C> mean = splat(C(inner_product(q, v, count, [](Vec<C> x) INLINED { return exp(x); })));
+  sweep<C>(count, [&](int64_t k, auto n) INLINED { store(out + k, n, load(v + k, n) - mean); });
+}
+
+template <class T>
+INLINE double logsumexp_jvp_row(const T* z, const T* v, int64_t count) {
+  using C = Compute<T>;
+  const C maximum = row_maximum(z, count);
+  if (!is_finite(maximum)) return kNaN;
+  const PowerShift<C> shift(maximum);
+  Sum<C> sum, product;
+  sweep<C>(count, [&](int64_t k, auto n) INLINED {
+    const Vec<C> e = shift(load(z + k, n, -C(kInf)));
+    sum.add(e);
+    product.add_product(e, load(v + k, n));
+  });
+  return product.total() / sum.total();
+}
+
+// ---------------------------------------------------------------- rows begin ... end of a call
+
+template <class T>
+struct Rows {
+  const T *first, *second;
+  T* out;
+  int64_t count;
+
+  INLINE Rows(const RowsCall& call)
+      : first((const T*)call.first), second((const T*)call.second), out((T*)call.out), count(call.n_classes) {}
+};
+
+template <class T>
+void softmax_vjp_rows(const RowsCall& call, int64_t begin, int64_t end) {
+  const Rows<T> rows(call);
+  for (int64_t i = begin * rows.count; i < end * rows.count; i += rows.count)
+    softmax_vjp_row(rows.first + i, rows.second + i, rows.out + i, rows.count);
+}
+
+template <class T>
+void log_softmax_vjp_rows(const RowsCall& call, int64_t begin, int64_t end) {
+  const Rows<T> rows(call);
+  for (int64_t i = begin * rows.count; i < end * rows.count; i += rows.count)
+    log_softmax_vjp_row(rows.first + i, rows.second + i, rows.out + i, rows.count);
+}
+
+template <class T>
+void log_softmax_jvp_rows(const RowsCall& call, int64_t begin, int64_t end) {
+  const Rows<T> rows(call);
+  for (int64_t i = begin * rows.count; i < end * rows.count; i += rows.count)
+    log_softmax_jvp_row(rows.first + i, rows.second + i, rows.out + i, rows.count);
+}
+
+template <class T>
+void logsumexp_jvp_rows(const RowsCall& call, int64_t begin, int64_t end) {
+  const Rows<T> rows(call);
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t at = i * rows.count;
+    store_one(rows.out + i, Compute<T>(logsumexp_jvp_row(rows.first + at, rows.second + at, rows.count)));
+  }
+}
+
+}  // namespace
+}  // namespace crossent::CROSSENT_ISA
