@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import crossent as ce
-from crossent.verify._reference._numbers import Truth, digits, exact, exp, mp, total
+from crossent.verify._reference._numbers import Truth, exact, exp, mp, total
 from crossent.verify._ulp import worst
 
 from .accuracy_peers import OPERATIONS, PEERS, Results, of_crossent
@@ -30,6 +30,7 @@ RESULTS = pathlib.Path(__file__).parent / "results" / "accuracy.csv"
 FLOORS = ("numpy", "baseline", "avx2", "avx512")
 ROWS_OF = {3: 400, 10: 200, 100: 40, 1000: 8, 32_768: 2, 1_000_000: 1}  # by number of classes
 ENTRIES = 500  # of a row, that are compared
+DIGITS = 40
 
 Row = dict[str, Any]
 
@@ -82,33 +83,44 @@ def samples(most_classes: int) -> Iterator[Sample]:
 def truths(sample: Sample) -> dict[str, Truth]:
     """Return every operation's true results, of one sum of exponentials a row.
 
-    Shifting by the maximum is exact here; the labelled entry of the gradient is minus the sum of
-    the other probabilities, and the loss of the largest class log1p of the others.
+    Each is written so that no digits cancel, wherefore `DIGITS` are enough for the widest row: all
+    logits are taken from the row's maximum, and the sum over the classes other than the largest or
+    the labelled one is never that of all minus one.
     """
-    logits, labels, classes = sample.logits, sample.labels, sample.classes
-    tops = logits.max(axis=1)
     found: dict[str, list[Any]] = {name: [] for name in (*OPERATIONS, "scale")}
-    with mp.workdps(digits((logits - tops[:, None]).astype(logits.dtype))):
-        for row, label, top in zip(logits, labels, exact(tops), strict=True):
-            exponentials = exp(exact(row) - top)
-            lse = mp.log(total(exponentials))  # beyond the maximum
-            chosen = exact(row[classes]) - top
-            probabilities = exponentials[classes] / total(exponentials)
-            own = exponentials[label]
-            found["softmax"].append(probabilities)
-            found["log_softmax"].append(chosen - lse)
-            found["logsumexp"].append(lse + top)
-            found["scale"].append(max(abs(lse + top), abs(top)))
-            others = total(exponentials) - own
-            found["loss"].append(mp.log1p(others / own))
-            found["gradient"].append(
-                np.where(classes == label, -others / total(exponentials), probabilities)
-            )
-        scale = np.array(found.pop("scale"), object)
-        arrays = {name: np.array(rows, object) for name, rows in found.items()}
+    with mp.workdps(DIGITS):
+        for row, label in zip(sample.logits, sample.labels, strict=True):
+            for name, value in _true_row(row, label, sample.classes).items():
+                found[name].append(value)
+    arrays = {name: np.array(rows, object) for name, rows in found.items()}
+    scale = arrays.pop("scale")
     return {
         name: Truth(value, scale if name == "logsumexp" else np.abs(value))
         for name, value in arrays.items()
+    }
+
+
+def _true_row(row: np.ndarray, label: int, classes: np.ndarray) -> dict[str, Any]:
+    """Return one row's true results, and the scale of its logsumexp."""
+    best = int(row.argmax())
+    numbers = exact(row)
+    top = numbers[best]
+    shifted = numbers - top
+    exponentials = exp(shifted)
+    exponentials[best] = mp.zero
+    beyond = total(exponentials)  # the sum is 1 + beyond
+    exponentials[best] = mp.one
+    own = exponentials[label]
+    others = beyond if label == best else 1 + beyond - own  # own is no more than the largest, 1
+    probabilities = exponentials[classes] / (1 + beyond)
+    lse = mp.log1p(beyond)  # counted from the maximum
+    return {
+        "softmax": probabilities,
+        "log_softmax": shifted[classes] - lse,
+        "logsumexp": top + lse,
+        "loss": mp.log1p(others / own),
+        "gradient": np.where(classes == label, -others / (1 + beyond), probabilities),
+        "scale": max(abs(top + lse), abs(top)),
     }
 
 

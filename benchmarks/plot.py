@@ -10,13 +10,14 @@ import pathlib
 Group = list[dict[str, str]]
 
 OPERATIONS = ("softmax", "log_softmax", "logsumexp", "softmax_vjp", "cross_entropy")
+TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 STYLE = {  # peer: colour and marker; those of crossent come last and on top
     "NumPy formula": ("#8c8c8c", "s"),
     "SciPy": ("#9467bd", "D"),
     "JAX jit": ("#2ca02c", "^"),
     "torch": ("#ff7f0e", "o"),
     "torch.compile": ("#d62728", "v"),
-    "crossent": ("#1f77b4", "*"),
+    "crossent": ("#1f77b4", "P"),
 }
 
 
@@ -41,7 +42,7 @@ def speed(groups: list[Group], path: pathlib.Path) -> None:
 
     matplotlib.use("svg")
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "crossent"})
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     panels = {name: points(groups, name) for name in OPERATIONS}
     panels = {name: found for name, found in panels.items() if any(found.values())}
@@ -56,10 +57,14 @@ def speed(groups: list[Group], path: pathlib.Path) -> None:
             axis.plot(at, ratios, marker, color=colour, label=peer, markersize=8)
         axis.axhline(1, color="black", linewidth=1)
         axis.set_yscale("log")
+        axis.yaxis.set_major_locator(ticker.FixedLocator(TICKS))
+        axis.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+        axis.yaxis.set_minor_locator(ticker.NullLocator())
         axis.set_xticks(range(len(shapes)), shapes)
         axis.set_title(f"{name}, float32: time / limit", loc="left", fontsize="medium")
-        axis.grid(axis="y", which="both", alpha=0.3)
-    axes[0, 0].legend(ncols=3, fontsize="small")
-    figure.tight_layout()
+        axis.grid(axis="y", alpha=0.3)
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="upper center", ncols=len(names), fontsize="small")
+    figure.tight_layout(rect=(0, 0, 1, 1 - 0.25 / len(panels)))
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
