@@ -73,7 +73,7 @@ BAD_TABLES = [
     ("k,class\n" + "1,a\n1,b\n" * 5, "t.csv: no column is left to learn from"),
     ("x,x,class\n" + GOOD, "the name 'x' stands over 2 columns (1, 2): give each column a name of"),
     ("class,z,class\n" + GOOD, "the name 'class' stands over 2 columns (1, 3): give each column a"),
-    (HEADER + GOOD + "tall,1,a\n", "column 'x' holds text: row 10 is 'tall'; correct it, or fit without"),
+    (HEADER + GOOD + "tall,1,a\n", "column 'x' holds text: row 10 is 'tall'; correct it, or fit"),
     (HEADER + GOOD + '"1,000",1,a\n', "row 10 is '1,000', a number with thousands separators"),
     (HEADER + GOOD + "inf,1,a\n", "column 'x' holds an infinite number in row 10"),
     ("x,z,class\n" + GOOD.replace("3,", "2020-01-01,"), "column 'x' holds text: row 4 is '2020-"),
