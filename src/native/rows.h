@@ -109,7 +109,8 @@ INLINE RowSums<Compute<T>> sum_batch(const Batch<T>& batch, Compute<T>* kept, Ve
   BatchSums<C> sums;
   Vec<C> ties{};
   const ByRow<C> top(maximum), subtracted(shift.subtracted), exponent(shift.exponent);
-  const int64_t ahead = batch.rows * batch.count;
+  int64_t ahead = batch.rows * batch.count;
+  if (ahead > 4 * kBatchNumbers) ahead = kBatchNumbers;  // a row that long is not in the cache itself
   for (int r = 0; r < batch.rows; ++r) {
     const T* z = batch.row(r);
     [[maybe_unused]] C* to = kept + r * batch.count;
