@@ -153,9 +153,13 @@ def _of_gaussian_features(problem: Problem, rng: np.random.Generator) -> Arrays:
 
 
 def blocks(problem: Problem, most_bytes: int) -> list[slice]:
-    """Return equal blocks of rows of Gaussian features whose differences take so many bytes."""
+    """Return equal blocks of rows of Gaussian features that take so many bytes at most.
+
+    Additive features hold a difference for each input; radial ones come of a matrix product.
+    """
     n_samples, n_inputs, n_features = problem.shape
-    most = max(1, most_bytes // (n_inputs * n_features * np.dtype(problem.dtype).itemsize))
+    a_row = n_features * (n_inputs if problem.kind == "additive" else 1)
+    most = max(1, most_bytes // (a_row * np.dtype(problem.dtype).itemsize))
     step = max(n for n in range(1, min(most, n_samples) + 1) if n_samples % n == 0)
     return [slice(i, i + step) for i in range(0, n_samples, step)]
 

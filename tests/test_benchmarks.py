@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from benchmarks import peers, render, rounds, run
-from benchmarks.problems import BACKWARD, CHOSEN, FAMILY, FULL, GAUSSIANS, KINDS, Problem, arrays
+from benchmarks.problems import (
+    BACKWARD,
+    CHOSEN,
+    FAMILY,
+    FULL,
+    GAUSSIANS,
+    KINDS,
+    Problem,
+    arrays,
+    blocks,
+)
 from benchmarks.truth import error, right_results
 
 SMALL = [
@@ -135,6 +145,14 @@ def test_slow_calls_have_fewer_rounds(monkeypatch):
     assert rounds.take_turns({"a": lambda: None}, rounds=7, round_seconds=0)["a"].rounds == 3
     monkeypatch.setattr(rounds, "VERY_SLOW", -1.0)
     assert rounds.take_turns({"a": lambda: None}, rounds=7, round_seconds=0)["a"].rounds == 1
+
+
+def test_blocks_cover_every_row_once_within_their_bytes():
+    for kind, rows in [("additive", 20), ("radial", 100)]:  # 100 rows of 4 or 40 times 4 bytes
+        problem = Problem("gaussian_features", (100, 10, 4), kind=kind)
+        found = blocks(problem, 20 * 160)
+        assert [part.start for part in found] == list(range(0, 100, rows))
+        assert found[-1].stop == 100
 
 
 def test_chosen_problems_are_some_of_all():
