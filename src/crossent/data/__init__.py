@@ -4,5 +4,13 @@ from __future__ import annotations
 
 from ._arrays import ArrayBatches
 from ._classes import class_mass, class_weights, encode_labels, sorted_classes
+from ._whole_file import whole_file
 
-__all__ = ["ArrayBatches", "class_mass", "class_weights", "encode_labels", "sorted_classes"]
+__all__ = [
+    "ArrayBatches",
+    "class_mass",
+    "class_weights",
+    "encode_labels",
+    "sorted_classes",
+    "whole_file",
+]

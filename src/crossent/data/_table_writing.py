@@ -6,9 +6,6 @@ import csv
 import io
 import os
 import sys
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,8 +14,9 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from ._tables import COMPRESSIONS, DELIMITERS, TableError, table_format
+from ._whole_file import whole_file
 
-__all__ = ["check_writable", "whole_file", "write_table"]
+__all__ = ["check_writable", "write_table"]
 
 _PIECE = 1 << 14  # characters
 
@@ -42,42 +40,6 @@ def check_writable(path: Path) -> None:
         raise TableError(
             f"{path} cannot be written: the folder {path.parent} may not be written to"
         )
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Give a file beside ``path`` to write to; it takes that place once written and synced.
-
-    If the body raises, the file beside is removed and ``path`` is as it was. A new file has the
-    mode the process gives new files; one that is replaced keeps its own.
-
-    Parameters
-    ----------
-    path : Path
-        The file to make or replace; its folder exists.
-
-    Yields
-    ------
-    Path
-        An empty file with the same suffixes, in the same folder.
-    """
-    path = Path(os.path.realpath(path))  # a link stays one
-    mode = path.stat().st_mode & 0o777 if path.exists() else None
-    beside = path.with_name(f".{uuid.uuid4().hex}{''.join(path.suffixes)}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    os.close(os.open(beside, flags, 0o666 if mode is None else 0o600))
-    try:
-        yield beside
-        if mode is not None:
-            beside.chmod(mode)
-        _sync(beside)
-        beside.replace(path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            beside.unlink()
-        raise
-    if os.name == "posix":
-        _sync(path.parent)  # the rename itself
 
 
 def write_table(table: pa.Table, path: Path | None) -> None:
@@ -137,11 +99,3 @@ def _write_arrow(table: pa.Table, path: Path, *, stream: bool) -> None:
     make = pa.ipc.new_stream if stream else pa.ipc.new_file
     with make(str(path), table.schema) as writer:
         writer.write_table(table)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
