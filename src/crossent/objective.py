@@ -244,7 +244,8 @@ class NetworkObjective:
             raise ValueError("hessian is for features without parameters")
         network, size = self.unpack(parameters), len(parameters)
         total = np.zeros((size, size))
-        block = max(1, _HESSIAN_BYTES // (8 * size))
+        budget = min(_HESSIAN_BYTES, self.loss.workspace_bytes or _HESSIAN_BYTES)
+        block = max(1, budget // (3 * 8 * size))
         for batch in self._batches:
             mass = self._row_mass(batch) / self._total
             for start in range(0, len(mass), block):

@@ -15,6 +15,7 @@ from crossent.estimators import (
     ModelFileError,
     RBFClassifier,
     SoftmaxClassifier,
+    _sealed_file,
     load_model,
     save_model,
 )
@@ -231,3 +232,193 @@ def test_loading_runs_nothing_of_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(pickle, "load", None)
     monkeypatch.setattr(pickle, "Unpickler", None)
     load_model(tmp_path / "model")
+
+
+# ---------------------------------------------------------------- forged files, with a fitting seal
+
+
+def forged(path, change):
+    """Change description and tensors, and seal the file anew: only what it says can tell."""
+    text, tensors = _sealed_file.read_sealed(path)
+    description = json.loads(text)
+    change(description, tensors)
+    _sealed_file.write_sealed(path, description, tensors)
+
+
+def assert_refused(path, words):
+    with pytest.raises(ModelFileError, match=words) as caught:
+        load_model(path)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def of_model(**parts):
+    return lambda d, t: d["model"].update(parts)
+
+
+def parameter(**values):
+    return lambda d, t: d["model"]["parameters"].update(values)
+
+
+def of_result(**values):
+    return lambda d, t: d["model"]["result"].update(values)
+
+
+def tensor(name, change):
+    def apply(description, tensors):
+        tensors[name] = np.ascontiguousarray(change(tensors[name]))
+
+    return apply
+
+
+def entry(name, value):
+    def change(array):
+        array = array.copy()
+        array.flat[0] = value
+        return array
+
+    return tensor(name, change)
+
+
+def names(dtype, *classes):
+    return of_model(classes={"dtype": dtype, "names": list(classes)})
+
+
+FORGED = {
+    "a huge width": (names("<U500000000", "a", "b", "c"), "class names of dtype '<U500000000'"),
+    "names of another type": (names("int64", 0, 1, "b"), "must be ints"),
+    "true is no number": (names("int64", 0, True, 2), "must be ints"),
+    "beyond the type": (names("int8", 0, 1, 300), "model"),
+    "repeated": (names("int64", 0, 1, 1), "in rising order"),
+    "falling": (names("text", "b", "a", "c"), "in rising order"),
+    "unsortable": (names("object", "a", 1, "c"), "model"),
+    "cut": (names("int64", 0), "two at least"),
+    "cut to two": (names("int64", 0, 1), "coef_ has shape"),
+    "NaN as a name": (names("float64", 0.0, 1.0, {"float": "nan"}), "in rising order"),
+    "no table": (lambda d, t: d.pop("table"), "a part is missing"),
+    "no classes": (lambda d, t: d["model"].pop("classes"), "a part is missing"),
+    "more parts": (of_model(code="x"), "one too many"),
+    "a table that is none": (lambda d, t: d.update(table=[1]), "table is no JSON object"),
+    "another kind": (lambda d, t: d.update(kind="Pickle"), "its kind 'Pickle' is none of"),
+    "another kind of model": (lambda d, t: d.update(kind="RBFClassifier"), "parameters are miss"),
+    "lots": (parameter(workspace_bytes="lots"), "workspace_bytes must be a positive integer"),
+    "C": (parameter(C=-3.0), "C must be positive"),
+    "C beyond floats": (parameter(C=10**400), "model"),
+    "random_state": (parameter(random_state="x"), "x"),
+    "verbose": (parameter(verbose="x"), "verbose must be"),
+    "class_weight": (parameter(class_weight=[[7, 1.0]]), "class_weight names the class 7"),
+    "class_weight of text": (parameter(class_weight=[[0, "x"]]), "model"),
+    "callback": (parameter(callback=None), "missing or unknown: callback"),
+    "a parameter too few": (lambda d, t: d["model"]["parameters"].pop("C"), "unknown: C"),
+    "a list": (parameter(tol=[1.0]), "a list stands"),
+    "a long text": (parameter(solver="x" * 10_000), "solver must be"),
+    "int64": (tensor("coef", lambda a: a.astype(np.int64)), "float32 or float64"),
+    "bool": (tensor("coef", lambda a: a > 0), "float32 or float64"),
+    "float16": (tensor("coef", lambda a: a.astype(np.float16)), "float32 or float64"),
+    "mixed": (tensor("intercept", lambda a: a.astype(np.float32)), "intercept_ has shape"),
+    "NaN": (entry("coef", np.nan), "coef_ holds numbers"),
+    "inf": (entry("coef", np.inf), "coef_ holds numbers"),
+    "intercept": (entry("intercept", np.inf), "intercept_ holds numbers"),
+    "NaN intercept": (entry("intercept", np.nan), "intercept_ holds numbers"),
+    "more tensors": (lambda d, t: t.update(more=np.zeros(2)), "its tensors are"),
+    "centers for none": (lambda d, t: t.update({"parameter.centers": np.zeros(2)}), "belongs to"),
+    "fewer tensors": (lambda d, t: t.pop("intercept"), "its tensors are"),
+    "names of columns": (of_model(feature_names_in=["a"]), "names 1 columns, but has 2"),
+    "no names of columns": (of_model(feature_names_in=[1, 2]), "list of texts"),
+    "n_features_in": (of_model(n_features_in=2.0), "n_features_in must be an integer"),
+    "n_iterations": (of_result(n_iterations="many"), "n_iterations of its result must be"),
+    "negative iterations": (of_result(n_iterations=-1), "n_iterations must be an integer of 0"),
+    "converged": (of_result(converged=1), "converged of its result must be"),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), FORGED.values(), ids=FORGED)
+def test_a_forged_description_is_refused(change, words, tmp_path):
+    path = tmp_path / "model"
+    save_model(path, MODELS["softmax"]())
+    forged(path, lambda description, tensors: None)
+    load_model(path)
+    forged(path, change)
+    assert_refused(path, words)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (entry("beta", 0.0), "beta_ holds"),
+        (entry("scale", -1.0), "scale_ holds"),
+        (entry("mean", np.inf), "mean_ holds"),
+        (parameter(kind="cubic"), "kind must be one of"),
+        (parameter(n_centers=0), "n_centers must be"),
+        (lambda d, t: t.update({"parameter.centers": np.zeros((1, 2))}), "centers twice"),
+    ],
+)
+def test_a_forged_network_is_refused(change, words, tmp_path):
+    path = tmp_path / "model"
+    save_model(path, MODELS["radial"]())
+    forged(path, change)
+    assert_refused(path, words)
+
+
+def test_given_centers_are_checked(tmp_path):
+    path = tmp_path / "model"
+    save_model(path, MODELS["given centers"]())
+    forged(path, entry("parameter.centers", np.nan))
+    assert_refused(path, "centers must be finite")
+
+
+def test_a_deeply_nested_description_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "model"
+    save_model(path, MODELS["softmax"]())
+    _, tensors = _sealed_file.read_sealed(path)
+    deep = "[" * 200_000
+    with monkeypatch.context() as patch:
+        dumps = json.dumps
+        patch.setattr(json, "dumps", lambda o, **k: deep if o == "deep" else dumps(o, **k))
+        _sealed_file.write_sealed(path, "deep", tensors)
+    assert _sealed_file.read_sealed(path)[0] == deep
+    assert_refused(path, "nested too deeply")
+
+
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
+    assert_refused(tmp_path, "a folder, a device or a pipe")
+    with pytest.raises(FileNotFoundError):
+        load_model(tmp_path / "none")
+    if os.name == "posix":
+        assert_refused("/dev/zero", "a folder, a device or a pipe")
+
+
+def test_nothing_is_read_that_the_lengths_do_not_bear_out(tmp_path):
+    """A hole of a terabyte behind a header of two bytes: reading it would need that memory."""
+    path = tmp_path / "model"
+    with path.open("wb") as file:
+        file.write((2).to_bytes(8, "little") + b"{}")
+        file.truncate(1 << 40)
+    assert_refused(path, "no whole model file: it holds 1099511627776 bytes")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda model: model.set_params(C=-1.0), "C must be positive"),
+        (lambda model: model.set_params(kind="additive"), "kind was changed after the fit"),
+        (lambda model: model.coef_.fill(np.nan), "coef_ holds numbers"),
+    ],
+)
+def test_what_could_not_be_loaded_is_not_saved(change, words, tmp_path):
+    model = MODELS["radial"]()
+    change(model)
+    with pytest.raises(ValueError, match=words):
+        save_model(tmp_path / "model", model)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are those of POSIX")
+def test_a_new_model_has_the_mode_of_new_files_and_an_old_one_keeps_its_own(tmp_path):
+    path, plain = tmp_path / "model", tmp_path / "plain"
+    plain.touch()
+    save_model(path, MODELS["softmax"]())
+    assert path.stat().st_mode == plain.stat().st_mode
+    path.chmod(0o600)
+    save_model(path, MODELS["softmax"]())
+    assert path.stat().st_mode & 0o777 == 0o600

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ __all__ = ["ArrayBatches"]
 
 
 class ArrayBatches:
-    """Rows of arrays, ``batch_rows`` at a time; every batch is a view, nothing is copied.
+    """Rows of arrays, ``batch_rows`` at a time; without a ``transform`` every batch is a view.
 
     Parameters
     ----------
@@ -24,6 +24,8 @@ class ArrayBatches:
         One non-negative weight a row; 1 without.
     batch_rows : int, optional
         Rows a batch at most; all of them without.
+    transform : callable, optional
+        What each batch's inputs (B, D) go through, anew in every pass.
 
     Raises
     ------
@@ -44,6 +46,7 @@ class ArrayBatches:
         sample_weight: Array | None = None,
         *,
         batch_rows: int | None = None,
+        transform: Callable[[Array], Array] | None = None,
     ) -> None:
         n_samples = len(inputs)
         weight = np.ones(n_samples) if sample_weight is None else sample_weight
@@ -56,6 +59,7 @@ class ArrayBatches:
             raise ValueError(f"batch_rows must be 1 at least, got {batch_rows}")
         self._inputs, self._target, self._weight = inputs, target, weight
         self._batch_rows = max(1, n_samples) if batch_rows is None else batch_rows
+        self._transform = transform
 
     @property
     def n_samples(self) -> int:
@@ -75,4 +79,7 @@ class ArrayBatches:
     def __iter__(self) -> Iterator[Batch]:
         for start in range(0, self.n_samples, self._batch_rows):
             rows = slice(start, start + self._batch_rows)
-            yield Batch(self._inputs[rows], self._target[rows], self._weight[rows])
+            inputs = self._inputs[rows]
+            if self._transform is not None:
+                inputs = self._transform(inputs)
+            yield Batch(inputs, self._target[rows], self._weight[rows])

@@ -6,8 +6,9 @@ import sys
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -15,29 +16,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
 from .._typing import Array, ArrayLike, Features
-from ..data import ArrayBatches, class_mass, class_weights
+from ..data import ArrayBatches
 from ..objective import Network, NetworkLoss, NetworkObjective
 from ..solvers import Criterion, Progress, Result, lbfgs
-from ._checks import Truth, checked_options, checked_truth, checked_weight
-from ._prediction import Prediction
+from ._checks import checked_options, checked_truth, checked_weight
+from ._prediction import Prediction, block_rows
+from ._problem import Problem, problem_of
 
-__all__ = ["NetworkClassifier", "Problem", "Solver"]
+__all__ = ["NetworkClassifier", "Solver"]
 
 Solver = Callable[..., Result]
-
-
-class Problem(NamedTuple):
-    """Rows of positive weight, of classes that have some mass, ready to be trained on.
-
-    ``classes`` are the numbers of those classes among all; ``one_logit`` says two classes in all.
-    """
-
-    inputs: Array
-    target: Array
-    sample_weight: Array | None
-    mass: Array
-    classes: Array
-    one_logit: bool
 
 
 class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
@@ -46,8 +34,8 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
     # ------------------------------------------------------------ what a subclass says
 
     @abstractmethod
-    def _features(self, problem: Problem) -> tuple[Features, Array, Array]:
-        """Features for these inputs, where their parameters start, and the inputs they take."""
+    def _features(self, problem: Problem) -> tuple[Features, Array]:
+        """Features for these inputs, and where their parameters start."""
 
     @abstractmethod
     def _criterion(self, objective: NetworkObjective, start: Array) -> Criterion:
@@ -63,14 +51,17 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
         """The solver for this many parameters."""
         return lbfgs
 
-    def _start_network(self, network: Network) -> Network:
-        """The cold start's network, with the last fit's W and b where they are to go on and fit."""
-        if not self.warm_start or not self.__sklearn_is_fitted__():
-            return network
-        if self.coef_.shape != network.weight.shape or not np.isfinite(self.intercept_).all():
+    def _fits_on(self, problem: Problem) -> bool:
+        """Whether the last fit's features are those that these rows would be given."""
+        return True
+
+    def _start_network(self, network: Network, problem: Problem) -> Network:
+        """The cold start's network, or, for a warm start, with the last fit's W and b."""
+        rows = slice(None) if problem.one_logit else problem.classes
+        if not problem.warm or not np.isfinite(self.intercept_[rows]).all():
             return network
         return network._replace(
-            weight=self.coef_.astype(np.float64), bias=self.intercept_.astype(np.float64)
+            weight=self.coef_[rows].astype(np.float64), bias=self.intercept_[rows].astype(float)
         )
 
     # ------------------------------------------------------------ fit
@@ -110,14 +101,30 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
         ConvergenceWarning
             If the solver ended before ``tol`` was reached.
         """
+        trained = copy(self)  # a fit that fails leaves this classifier as it was
+        trained._train(X, y, sample_weight, classes)
+        self.__dict__ = trained.__dict__
+        return self
+
+    def _train(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        classes: ArrayLike | None,
+    ) -> None:
+        """What `fit` says, attribute by attribute."""
         options = checked_options(self)
         self._check_own_parameters()
+        last = dict(vars(self))
         rows, y = validate_data(self, X, y, dtype=options.dtypes, multi_output=True)
         truth = checked_truth(y, classes)
         weight = checked_weight(sample_weight, np.asarray(rows))
-        problem, class_weight = self._problem(np.asarray(rows), truth, weight)
+        problem, class_weight = problem_of(self, np.asarray(rows), truth, weight)
+        warm = self.warm_start and self._same_table(last, truth.classes) and self._fits_on(problem)
+        problem = problem._replace(warm=bool(warm))
         self.classes_ = truth.classes
-        features, start, inputs = self._features(problem)
+        features, start = self._features(problem)
         loss = NetworkLoss(
             len(problem.classes),
             problem.one_logit,
@@ -128,52 +135,27 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
             self.workspace_bytes,
         )
         batches = ArrayBatches(
-            inputs,
+            problem.inputs,
             problem.target,
             problem.sample_weight,
-            batch_rows=self._batch_rows(features.n_features, inputs.dtype.itemsize),
+            batch_rows=block_rows(self.workspace_bytes, self._row_bytes(features.n_features)),
+            transform=self._scaling(),
         )
         objective = NetworkObjective(batches, features, loss, start, problem.mass)
         self._solve(objective, features, problem, len(truth.classes))
-        return self
 
-    def _problem(self, X: Array, truth: Truth, weight: Array | None) -> tuple[Problem, Any]:
-        """Leave out rows without weight and classes without mass."""
-        target = truth.target
-        if weight is not None and (weight == 0.0).any():
-            present = weight > 0.0
-            if not present.any():
-                raise ValueError(
-                    "every sample_weight is 0: at least one row must have a positive weight"
-                )
-            X, target, weight = X[present], target[present], weight[present]
-        n_classes = len(truth.classes)
-        mass = class_mass(ArrayBatches(X, target, weight), n_classes)
-        class_weight = class_weights(self.class_weight, truth.classes, mass)
-        asked = mass if class_weight is None else mass * class_weight
-        spread = self.label_smoothing > 0.0 or not self.fit_intercept
-        classes = np.arange(n_classes) if spread else np.flatnonzero(asked > 0.0)
-        if np.count_nonzero(mass > 0.0) < 2 or len(classes) < 2:
-            raise ValueError(
-                f"y has rows of one class only ({truth.classes[int(mass.argmax())]!r}): "
-                "a classifier needs samples of at least 2 classes in the data"
-            )
-        if len(classes) < n_classes:
-            if target.ndim == 1:
-                kept = np.isin(target, classes)
-                X, target = X[kept], np.searchsorted(classes, target[kept])
-                weight = weight if weight is None else weight[kept]
-            else:
-                target = target[:, classes]
-            mass = mass[classes]
-            class_weight = class_weight if class_weight is None else class_weight[classes]
-        return Problem(X, target, weight, mass, classes, n_classes == 2), class_weight
+    def _same_table(self, last: dict[str, Any], classes: Array) -> bool:
+        """Whether the last fit, if there was one, had the same classes and columns."""
+        if "coef_" not in last or not np.array_equal(last["classes_"], classes):
+            return False
+        names = [list(fit.get("feature_names_in_", ())) for fit in (last, vars(self))]
+        return names[0] == names[1] and last["n_features_in_"] == self.n_features_in_
 
     def _solve(
         self, objective: NetworkObjective, features: Features, problem: Problem, n_classes: int
     ) -> None:
         """Run the solver and store what it found."""
-        network = self._start_network(objective.unpack(objective.start()))
+        network = self._start_network(objective.unpack(objective.start()), problem)
         start = objective.pack(network)
         result = self._solver(problem, len(start))(
             objective,
@@ -213,21 +195,31 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
 
     def _report(self, result: Result) -> None:
         """Store how the run ended, and warn where it ended too early."""
-        self.result_ = result._replace(parameters=np.empty(0))
-        self.n_iter_ = result.n_iterations
-        self.converged_ = result.converged
-        self.stopping_reason_ = result.reason
+        self._note_result(result._replace(parameters=np.empty(0)))
         if self.verbose:
             print(result.reason, file=sys.stderr)
         if not result.converged and not result.stopped_by_callback:
-            warnings.warn(result.reason, ConvergenceWarning, stacklevel=4)
+            warnings.warn(result.reason, ConvergenceWarning, stacklevel=5)
+
+    def _note_result(self, result: Result) -> None:
+        self.result_ = result
+        self.n_iter_ = result.n_iterations
+        self.converged_ = result.converged
+        self.stopping_reason_ = result.reason
 
     def _check_own_parameters(self) -> None:
         """Parameters that only the subclass has."""
 
-    def _batch_rows(self, n_features: int, itemsize: int) -> int | None:
-        """Rows whose features are held at once; None for all."""
+    def _check_centers(self, n_inputs: int) -> None:
+        """Centers given as a parameter, against the number of columns."""
+
+    def _scaling(self) -> Callable[[Array], Array] | None:
+        """What is done to a block of inputs before the features see it."""
         return None
+
+    def _row_bytes(self, n_features: int) -> int:
+        """Bytes that training holds at once for a row: its features, and what is made of them."""
+        return 3 * 8 * n_features
 
     # ------------------------------------------------------------ model files
 
@@ -266,6 +258,8 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
         return estimator
 
     _tensor_names: tuple[str, ...] = ("coef_", "intercept_")
+    _kept_names: tuple[str, ...] = ()
+    """Parameters that prediction needs as they were in the fit: kept as ``<name>_``."""
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "intercept_")

@@ -6,16 +6,17 @@ import numbers
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, column_or_1d
 
+from .._arguments import as_sample_weight, check_choice
 from .._typing import Array, ArrayLike
 from ..data import encode_labels, sorted_classes
 
 __all__ = [
     "Options",
     "Truth",
-    "checked_choice",
     "checked_flag",
     "checked_options",
     "checked_truth",
@@ -48,10 +49,13 @@ def checked_options(estimator: Any) -> Options:
         raise ValueError(f"label_smoothing must be in [0, 1), got {estimator.label_smoothing!r}")
     if not 0.0 < _number(estimator.tol, "tol") < np.inf:
         raise ValueError(f"tol must be positive and finite, got {estimator.tol!r}")
-    max_iter = estimator.max_iter
-    if not isinstance(max_iter, numbers.Integral) or isinstance(max_iter, bool) or max_iter < 1:
-        raise ValueError(f"max_iter must be a positive integer, got {max_iter!r}")
-    checked_choice(estimator.solver, estimator._solvers, "solver")
+    _check_count(estimator.max_iter, "max_iter")
+    if estimator.workspace_bytes is not None:
+        _check_count(estimator.workspace_bytes, "workspace_bytes")
+    if not isinstance(estimator.verbose, numbers.Real):
+        raise ValueError(f"verbose must be a number, got {estimator.verbose!r}")
+    check_random_state(estimator.random_state)
+    check_choice(estimator.solver, estimator._solvers, "solver")
     checked_flag(estimator.fit_intercept, "fit_intercept")
     checked_flag(estimator.warm_start, "warm_start")
     if estimator.callback is not None and not callable(estimator.callback):
@@ -59,22 +63,20 @@ def checked_options(estimator: Any) -> Options:
             f"callback must be None or a function of one argument, got {estimator.callback!r}"
         )
     dtype = estimator.dtype
-    checked_choice(dtype, ("auto", "float32", "float64"), "dtype")
+    check_choice(dtype, ("auto", "float32", "float64"), "dtype")
     dtypes = [np.float64, np.float32] if dtype == "auto" else np.dtype(dtype)
     return Options(C, smoothing, dtypes)
-
-
-def checked_choice(value: object, choices: tuple[str, ...], name: str) -> None:
-    """One of a few words."""
-    if not isinstance(value, str) or value not in choices:
-        words = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name} must be one of {words}, got {value!r}")
 
 
 def checked_flag(value: object, name: str) -> None:
     """True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{name} must be True or False, got {value!r}")
+
+
+def _check_count(value: Any, name: str) -> None:
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a positive integer, got {value!r}")
 
 
 def _number(value: Any, name: str) -> float:
@@ -135,7 +137,4 @@ def checked_weight(sample_weight: ArrayLike | None, X: Array) -> Array | None:
     if sample_weight is None:
         return None
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-    if (weight < 0.0).any():
-        row = int((weight < 0.0).argmax())
-        raise ValueError(f"sample_weight[{row}] is {weight[row]}: weights must not be negative")
-    return weight
+    return as_sample_weight(weight, (len(X),))

@@ -1,21 +1,33 @@
-"""A fitted classifier as JSON and back: parameters, class names of any type, what the fit left."""
+"""A fitted classifier as JSON and tensors, and back, with nothing taken on trust."""
 
 from __future__ import annotations
 
-import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from .._typing import Array
+from ..data import class_weights
 from ..solvers import Result
 from ._base import NetworkClassifier
+from ._checks import checked_options
+from ._class_names import decoded, decoded_names, encoded, encoded_names, is_plain
 
 __all__ = ["described", "restored"]
 
-_LEFT_OUT = ("callback",)
-_NAME_KINDS = "Ubiuf"
+_CENTERS = "parameter.centers"
+_PARTS = {"parameters", "classes", "n_features_in", "feature_names_in", "result"}
+_RESULT = {
+    "value": float,
+    "gradient_norm": float,
+    "n_iterations": int,
+    "n_evaluations": int,
+    "converged": bool,
+    "reason": str,
+    "gap": float,
+    "stopped_by_callback": bool,
+}
 
 
 def described(estimator: NetworkClassifier, tensors: dict[str, Array]) -> dict[str, Any]:
@@ -25,68 +37,124 @@ def described(estimator: NetworkClassifier, tensors: dict[str, Array]) -> dict[s
     ------
     TypeError
         For class names or parameters that JSON has no word for.
+    ValueError
+        For what `restored` would refuse.
     """
+    _check_parameters(estimator)
+    _check_tensors(estimator)
     parameters = {}
     for name, value in estimator.get_params(deep=False).items():
-        if name in _LEFT_OUT or (name == "random_state" and not _is_plain(value)):
+        if name == "callback" or (name == "random_state" and not is_plain(value)):
             continue
         if name == "centers" and not isinstance(value, str):
-            tensors["parameter.centers"] = np.ascontiguousarray(value, dtype=np.float64)
+            tensors[_CENTERS] = np.ascontiguousarray(value, dtype=np.float64)
             continue
         parameters[name] = _encoded_parameter(name, value)
     names = getattr(estimator, "feature_names_in_", None)
+    result = estimator.result_._asdict()
     return {
         "parameters": parameters,
-        "classes": _encoded_names(estimator.classes_),
+        "classes": encoded_names(estimator.classes_),
         "n_features_in": int(estimator.n_features_in_),
         "feature_names_in": None if names is None else [str(name) for name in names],
-        "result": {
-            field: _encoded(value)
-            for field, value in estimator.result_._asdict().items()
-            if field != "parameters"
-        },
+        "result": {field: encoded(_RESULT[field](result[field])) for field in _RESULT},
     }
 
 
 def restored(
-    kind: Callable[..., NetworkClassifier], description: dict[str, Any], tensors: dict[str, Array]
+    kind: type[NetworkClassifier], description: dict[str, Any], tensors: dict[str, Array]
 ) -> NetworkClassifier:
     """The classifier of `described`.
 
     Raises
     ------
-    KeyError, TypeError, ValueError
-        If a part is missing, or does not fit the others.
+    KeyError, TypeError, ValueError, OverflowError
+        If a part is missing, out of its range, or does not fit the others.
     """
-    parameters = {
-        name: _decoded_parameter(name, value) for name, value in description["parameters"].items()
-    }
-    if "parameter.centers" in tensors:
-        parameters["centers"] = tensors["parameter.centers"]
-    estimator = kind(**parameters)
+    if set(description) != _PARTS:
+        raise ValueError("a part is missing, or there is one too many")
+    estimator = kind(**_restored_parameters(kind, description["parameters"], tensors))
+    wanted = {name.removesuffix("_") for name in estimator._tensor_names}
+    if set(tensors) - {_CENTERS} != wanted:
+        raise ValueError(f"its tensors are {sorted(tensors)}, expected {sorted(wanted)}")
     for name in estimator._tensor_names:
         setattr(estimator, name, tensors[name.removesuffix("_")])
-    estimator.classes_ = _decoded_names(description["classes"])
-    estimator.n_features_in_ = description["n_features_in"]
-    if description["feature_names_in"] is not None:
-        estimator.feature_names_in_ = np.array(description["feature_names_in"], dtype=object)
-    found = {name: _decoded(value) for name, value in description["result"].items()}
-    estimator.result_ = Result(parameters=np.empty(0), **found)
-    estimator.n_iter_ = estimator.result_.n_iterations
-    estimator.converged_ = estimator.result_.converged
-    estimator.stopping_reason_ = estimator.result_.reason
-    _check_shapes(estimator)
+    estimator.classes_ = decoded_names(description["classes"])
+    estimator.n_features_in_ = _counted(description["n_features_in"], "n_features_in", least=1)
+    names = description["feature_names_in"]
+    if names is not None:
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("feature_names_in must be a list of texts, or nothing")
+        if len(names) != estimator.n_features_in_:
+            raise ValueError(
+                f"it names {len(names)} columns, but has {estimator.n_features_in_} of them"
+            )
+        estimator.feature_names_in_ = np.array(names, dtype=object)
+    for name in estimator._kept_names:
+        setattr(estimator, f"{name}_", getattr(estimator, name))
+    estimator._note_result(_restored_result(description["result"]))
+    _check_parameters(estimator)
+    _check_tensors(estimator)
     return estimator
 
 
-def _check_shapes(estimator: NetworkClassifier) -> None:
-    """Tensors, class names and columns must belong together."""
+def _restored_parameters(
+    kind: type[NetworkClassifier], stored: dict[str, Any], tensors: dict[str, Array]
+) -> dict[str, Any]:
+    """All parameters but the callback, each once."""
+    parameters = {name: _decoded_parameter(name, value) for name, value in stored.items()}
+    known = set(kind._get_param_names()) - {"callback"}
+    if "centers" in known and _CENTERS in tensors:
+        if "centers" in parameters:
+            raise ValueError("it gives the parameter centers twice")
+        parameters["centers"] = tensors[_CENTERS]
+    elif _CENTERS in tensors:
+        raise ValueError(f"its tensor {_CENTERS} belongs to no parameter")
+    wrong = set(parameters) ^ known - {"random_state"}
+    if wrong - {"random_state"}:
+        raise ValueError(f"parameters are missing or unknown: {', '.join(sorted(wrong))}")
+    return parameters
+
+
+def _restored_result(stored: dict[str, Any]) -> Result:
+    if set(stored) != set(_RESULT):
+        raise ValueError("its result lacks a field, or has one too many")
+    result = {name: decoded(value) for name, value in stored.items()}
+    for name, wanted in _RESULT.items():
+        if type(result[name]) is not wanted:
+            raise ValueError(f"{name} of its result must be of type {wanted.__name__}")
+    for name in ("n_iterations", "n_evaluations"):
+        _counted(result[name], name, least=0)
+    return Result(parameters=np.empty(0), **result)
+
+
+def _counted(value: Any, name: str, *, least: int) -> int:
+    if type(value) is not int or not least <= value < 2**63:
+        raise ValueError(f"{name} must be an integer of {least} at least, got {value!r}")
+    return value
+
+
+def _check_parameters(estimator: NetworkClassifier) -> None:
+    """The checks of ``fit``, on a fitted classifier."""
+    checked_options(estimator)
+    estimator._check_own_parameters()
+    for name in estimator._kept_names:
+        if getattr(estimator, name) != getattr(estimator, f"{name}_"):
+            raise ValueError(f"{name} was changed after the fit: fit again")
+    estimator._check_centers(int(estimator.n_features_in_))
+    class_weights(estimator.class_weight, estimator.classes_, np.ones(len(estimator.classes_)))
+
+
+def _check_tensors(estimator: NetworkClassifier) -> None:
+    """Tensors, class names and columns must belong together, and the numbers must be usable."""
     n_classes, n_inputs = len(estimator.classes_), estimator.n_features_in_
     n_rows = 1 if n_classes == 2 else n_classes
     centers = getattr(estimator, "centers_", None)
     n_features = n_inputs if centers is None else len(centers)
     wanted = {"coef_": (n_rows, n_features), "intercept_": (n_rows,), "beta_": (n_features,)}
     wanted |= {"centers_": (n_features, n_inputs), "mean_": (n_inputs,), "scale_": (n_inputs,)}
+    if estimator.coef_.dtype not in (np.float32, np.float64):
+        raise ValueError(f"coef_ has dtype {estimator.coef_.dtype}, expected float32 or float64")
     for name in estimator._tensor_names:
         tensor = getattr(estimator, name)
         if tensor.shape != wanted[name] or tensor.dtype != estimator.coef_.dtype:
@@ -94,57 +162,24 @@ def _check_shapes(estimator: NetworkClassifier) -> None:
                 f"{name} has shape {tensor.shape} and dtype {tensor.dtype}, "
                 f"expected {wanted[name]} and {estimator.coef_.dtype}"
             )
+        usable = np.isfinite(tensor)
+        if name == "intercept_":  # a class without a single row
+            usable |= np.isneginf(tensor)
+        if name in ("beta_", "scale_"):
+            usable &= tensor > 0.0
+        if not usable.all():
+            raise ValueError(f"{name} holds numbers that no fit leaves, such as NaN")
 
 
 def _encoded_parameter(name: str, value: Any) -> Any:
     if isinstance(value, Mapping):  # class_weight: JSON's own keys are text only
-        return [[_encoded(key), _encoded(weight)] for key, weight in value.items()]
-    if not _is_plain(value):
+        return [[encoded(key), encoded(weight)] for key, weight in value.items()]
+    if not is_plain(value):
         raise TypeError(f"{name}={value!r} cannot be written to a model file")
-    return _encoded(value)
+    return encoded(value)
 
 
 def _decoded_parameter(name: str, value: Any) -> Any:
     if name == "class_weight" and isinstance(value, list):
-        return {_decoded(key): _decoded(weight) for key, weight in value}
-    return _decoded(value)
-
-
-def _encoded_names(classes: Array) -> dict[str, Any]:
-    if classes.dtype.kind not in _NAME_KINDS + "O":
-        raise TypeError(
-            f"class names of dtype {classes.dtype} cannot be written to a model file: "
-            "use text, integers, bool or floats"
-        )
-    for name in classes.tolist():
-        if not _is_plain(name):
-            raise TypeError(f"the class name {name!r} cannot be written to a model file: use text")
-    return {"dtype": classes.dtype.str, "names": [_encoded(name) for name in classes.tolist()]}
-
-
-def _decoded_names(stored: dict[str, Any]) -> Array:
-    dtype = np.dtype(stored["dtype"])
-    if dtype.kind not in _NAME_KINDS + "O":
-        raise ValueError(f"class names of dtype {dtype} are not known")
-    return np.array([_decoded(name) for name in stored["names"]], dtype=dtype)
-
-
-def _is_plain(value: Any) -> bool:
-    plain = (str, bool, np.bool_, numbers.Integral, numbers.Real)
-    return value is None or isinstance(value, plain)
-
-
-def _encoded(value: Any) -> Any:
-    """Text, bool, integers and finite floats as they are; other floats as {"float": word}."""
-    if value is None or isinstance(value, str):
-        return None if value is None else str(value)
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    if isinstance(value, numbers.Integral):
-        return int(value)
-    number = float(value)
-    return number if np.isfinite(number) else {"float": repr(number)}
-
-
-def _decoded(value: Any) -> Any:
-    return float(value["float"]) if isinstance(value, dict) else value
+        return {decoded(key): decoded(weight) for key, weight in value}
+    return decoded(value)

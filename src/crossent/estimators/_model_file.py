@@ -1,46 +1,28 @@
-"""Models as .safetensors files: tensors, and one JSON text that describes and seals them.
-
-The file's metadata has one key, ``crossent``: a JSON object with ``format``, ``digest`` and
-``description``. The digest is a SHA-256 over the description and over name, dtype, shape and bytes
-of every tensor, so that a bit flipped anywhere is found. Nothing in a file is ever run.
-"""
+"""Fitted classifiers into files and back. Nothing in a file is ever run."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import os
-import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
-from safetensors.numpy import save as save_tensors
 from sklearn.utils.validation import check_is_fitted
 
-from .. import __version__
-from .._typing import Array
+from .._version import __version__
 from ._base import NetworkClassifier
 from ._description import described, restored
 from ._rbf import RBFClassifier
+from ._sealed_file import ModelFileError, read_sealed, write_sealed
 from ._softmax import SoftmaxClassifier
 
 __all__ = ["ModelFileError", "load_model", "save_model"]
 
-_FORMAT = 1
-_KEY = "crossent"
-_KINDS: dict[str, Callable[..., NetworkClassifier]] = {
+_KINDS: dict[str, type[NetworkClassifier]] = {
     "SoftmaxClassifier": SoftmaxClassifier,
     "RBFClassifier": RBFClassifier,
 }
-
-
-class ModelFileError(ValueError):
-    """A model file that cannot be used; the text is one line that says why."""
+_LONGEST_REASON = 300
 
 
 def save_model(
@@ -64,6 +46,9 @@ def save_model(
     ------
     TypeError
         If a class name or ``table`` cannot be written as JSON.
+    ValueError
+        If it holds what `load_model` would refuse: a parameter out of its range, set after the
+        fit, or numbers that are not finite.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     OSError
@@ -85,6 +70,8 @@ def save_model(
     kind = type(estimator).__name__
     if kind not in _KINDS:
         raise TypeError(f"{kind} is no kind of model this format knows: {', '.join(_KINDS)}")
+    if not (table is None or isinstance(table, dict)):
+        raise TypeError(f"table must be a dict or None, got {type(table).__name__}")
     tensors = {
         name.removesuffix("_"): np.ascontiguousarray(getattr(estimator, name))
         for name in estimator._tensor_names
@@ -93,11 +80,9 @@ def save_model(
         "crossent": __version__,
         "kind": kind,
         "table": table,
-        **described(estimator, tensors),
+        "model": described(estimator, tensors),
     }
-    text = json.dumps(description, ensure_ascii=False, allow_nan=False, sort_keys=True)
-    sealed = {"format": _FORMAT, "digest": _digest(text, tensors), "description": text}
-    _write_whole(Path(path), save_tensors(tensors, {_KEY: json.dumps(sealed)}))
+    write_sealed(Path(path), description, tensors)
 
 
 def load_model(path: str | Path) -> tuple[NetworkClassifier, dict[str, Any] | None]:
@@ -115,88 +100,24 @@ def load_model(path: str | Path) -> tuple[NetworkClassifier, dict[str, Any] | No
     Raises
     ------
     ModelFileError
-        If the file is cut off, changed, of another origin, or of a later format.
+        If the file is cut off, changed, of another origin, of a later format, or describes
+        a model that no fit leaves.
     OSError
         If it cannot be read.
     """
-    data = Path(path).read_bytes()
-    sealed = _sealed_part(path, data)
-    try:
-        tensors = load_tensors(data)
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise ModelFileError(f"{path} is damaged: {error}; copy or train it again") from None
-    text = sealed["description"]
-    if not isinstance(text, str) or sealed["digest"] != _digest(text, tensors):
-        raise ModelFileError(
-            f"{path} was changed after it was written (its digest does not fit): "
-            "copy or train it again"
-        )
+    text, tensors = read_sealed(Path(path))
     try:
         description = json.loads(text)
-        estimator = restored(_KINDS[description["kind"]], description, tensors)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelFileError(f"{path} does not describe a model: {error}; train it again") from None
-    return estimator, description["table"]
-
-
-def _sealed_part(path: str | Path, data: bytes) -> dict[str, Any]:
-    """The metadata's JSON object, of a format we read."""
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or not 2 <= length <= len(data) - 8 or data[8:9] != b"{":
-        raise ModelFileError(f"{path} is no model file, or was cut off: it holds {len(data)} bytes")
-    try:
-        header = json.loads(data[8 : 8 + length])
-        metadata = header["__metadata__"]
-        sealed = json.loads(metadata[_KEY])
-        newer = sealed["format"]
-        complete = set(sealed) == {"format", "digest", "description"} and set(metadata) == {_KEY}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise ModelFileError(
-            f"{path} is no crossent model (or its header is damaged): "
-            "crossent fit, or save_model, writes one"
-        ) from None
-    if isinstance(newer, int) and newer > _FORMAT:
-        raise ModelFileError(
-            f"{path} is of format {newer}, and this crossent ({__version__}) reads formats up to "
-            f"{_FORMAT}: install a newer one"
-        )
-    if newer != _FORMAT or isinstance(newer, bool) or not complete:
-        raise ModelFileError(f"{path} has a damaged header: copy or train it again")
-    return sealed
-
-
-def _digest(description: str, tensors: dict[str, Array]) -> str:
-    """SHA-256 over the description and every tensor, each part with its length before it."""
-    digest = hashlib.sha256()
-    parts: list[bytes] = [str(_FORMAT).encode(), description.encode("utf-8", "surrogatepass")]
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        little = tensor.astype(tensor.dtype.newbyteorder("<"), copy=False)
-        head = f"{name} {tensor.dtype.name} {tensor.shape}"
-        parts += [head.encode("utf-8", "surrogatepass"), little.tobytes()]
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.hexdigest()
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Either the whole new file stands at the path, or what stood there before."""
-    target = Path(os.path.realpath(path))
-    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
-        with open(beside, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
-    if os.name == "posix":
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        if set(description) != {"crossent", "kind", "table", "model"}:
+            raise ValueError("a part is missing, or there is one too many")
+        kind, table = description["kind"], description["table"]
+        if kind not in _KINDS:
+            raise ValueError(f"its kind {kind!r} is none of {', '.join(_KINDS)}")
+        if not (table is None or isinstance(table, dict)):
+            raise ValueError("its table is no JSON object")
+        return restored(_KINDS[kind], description["model"], tensors), table
+    except RecursionError:
+        reason = "it is nested too deeply"
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:_LONGEST_REASON]
+    raise ModelFileError(f"{path} does not describe a model: {reason}; train it again")

@@ -11,9 +11,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._typing import Array, ArrayLike
 from ..ops import log_softmax, softmax
 
-__all__ = ["Prediction"]
+__all__ = ["Prediction", "block_rows"]
 
-_PREDICT_BYTES = 64 << 20
+_WORKSPACE_BYTES = 64 << 20
+
+
+def block_rows(workspace_bytes: int | None, row_bytes: int) -> int:
+    """Rows that a block of the workspace holds, one at least."""
+    budget = _WORKSPACE_BYTES if workspace_bytes is None else workspace_bytes
+    return max(1, int(budget) // row_bytes)
 
 
 class Prediction:
@@ -82,9 +88,8 @@ class Prediction:
 
     def _logit_blocks(self, rows: Array) -> Iterator[tuple[slice, Array]]:
         """Slices of rows with their logits, within the workspace."""
-        budget = _PREDICT_BYTES if self.workspace_bytes is None else self.workspace_bytes
-        n_outputs, n_features = self.coef_.shape
-        block = max(1, budget // ((n_outputs + n_features) * self.coef_.dtype.itemsize))
+        numbers = sum(self.coef_.shape) + 2 * rows.shape[1]  # logits, features, scaled inputs
+        block = block_rows(self.workspace_bytes, numbers * self.coef_.dtype.itemsize)
         for start in range(0, len(rows), block):
             part = slice(start, start + block)
             logits = self._values(rows[part]) @ self.coef_.T

@@ -9,18 +9,26 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from .._arguments import check_choice
 from .._typing import Array, ArrayLike, Features
 from ..features import GaussianFeatures
 from ..objective import NetworkObjective
 from ..ops import gaussian_features
 from ..solvers import Criterion, SmallDecrease
-from ._base import NetworkClassifier, Problem
-from ._centers import chosen_centers, column_scales, first_beta
-from ._checks import checked_choice, checked_flag
+from ._base import NetworkClassifier
+from ._centers import (
+    chosen_centers,
+    column_moments,
+    column_scales,
+    drawn_rows,
+    few_distinct_rows,
+    first_beta,
+)
+from ._checks import checked_flag
+from ._prediction import block_rows
+from ._problem import Problem
 
 __all__ = ["RBFClassifier"]
-
-_TRAIN_BYTES = 64 << 20
 
 
 class RBFClassifier(NetworkClassifier):
@@ -50,7 +58,9 @@ class RBFClassifier(NetworkClassifier):
         Stop when an iteration lowers the objective by less than this share, on the mean of ten.
         The objective has many minima, so that no distance from the best is known.
     max_iter, warm_start, workspace_bytes, dtype
-        As in `SoftmaxClassifier`; the workspace also bounds the features held at once.
+        As in `SoftmaxClassifier`; the workspace also bounds the features and the scaled inputs held
+        at once. Where it is given, the centers are chosen among as many rows, drawn at random, as
+        fit in it, but 10 for each center at least.
     random_state : int, RandomState or None, default=None
         Of the centers' choice.
     verbose, callback
@@ -76,6 +86,7 @@ class RBFClassifier(NetworkClassifier):
     """
 
     _tensor_names = ("coef_", "intercept_", "centers_", "beta_", "mean_", "scale_")
+    _kept_names = ("kind",)
     _remedy = "raise max_iter or tol, or lower C"
 
     def __init__(
@@ -122,24 +133,23 @@ class RBFClassifier(NetworkClassifier):
     def _check_own_parameters(self) -> None:
         number = self.n_centers
         if isinstance(number, str):
-            checked_choice(number, ("auto",), "n_centers")
+            check_choice(number, ("auto",), "n_centers")
         elif not isinstance(number, numbers.Integral) or isinstance(number, bool) or number < 1:
             raise ValueError(f"n_centers must be 'auto' or a positive integer, got {number!r}")
-        checked_choice(self.kind, ("radial", "additive"), "kind")
+        check_choice(self.kind, ("radial", "additive"), "kind")
         checked_flag(self.train_centers, "train_centers")
         checked_flag(self.train_beta, "train_beta")
         if isinstance(self.centers, str):
-            checked_choice(self.centers, ("kmeans", "random"), "centers")
+            check_choice(self.centers, ("kmeans", "random"), "centers")
 
-    def _features(self, problem: Problem) -> tuple[Features, Array, Array]:
+    def _features(self, problem: Problem) -> tuple[Features, Array]:
         X, weight = problem.inputs, problem.sample_weight
-        if not self._starts_warm(X):
+        if not problem.warm:
             self.mean_, self.scale_ = column_scales(X, weight)
-            inputs = self._scaled(X)
-            self.centers_ = self._first_centers(inputs, problem)
-            self.beta_ = first_beta(inputs, weight, self.centers_, self.kind)
-        else:
-            inputs = self._scaled(X)
+            self.centers_ = self._first_centers(problem)
+            moments = column_moments(X, weight).scaled(self.mean_, self.scale_)
+            self.beta_ = first_beta(moments, self.centers_, self.kind)
+        self.kind_ = self.kind
         features = GaussianFeatures(
             self.centers_,
             self.beta_,
@@ -148,36 +158,50 @@ class RBFClassifier(NetworkClassifier):
             train_beta=self.train_beta,
             center_scale=np.sqrt(X.shape[1]) if self.kind == "radial" else 1.0,
         )
-        return features, features.start(), inputs
+        return features, features.start()
 
-    def _first_centers(self, inputs: Array, problem: Problem) -> Array:
+    def _first_centers(self, problem: Problem) -> Array:
+        X = problem.inputs
         if not isinstance(self.centers, str):
-            given = np.asarray(self.centers, dtype=np.float64)
-            if given.ndim != 2 or given.shape[1] != inputs.shape[1] or not np.isfinite(given).all():
-                raise ValueError(
-                    f"centers must be finite and of shape (n, {inputs.shape[1]}), "
-                    f"one column an input, got shape {given.shape}"
-                )
-            return self._scaled(given).astype(inputs.dtype)
-        number = self.n_centers
-        if number == "auto":
-            wanted = max(2 * len(problem.mass), int(8.0 * np.sqrt(len(inputs))))
-            number = min(500, wanted)
-        return chosen_centers(
-            inputs,
-            problem.sample_weight,
-            int(number),
-            self.centers,
-            check_random_state(self.random_state),
-        )
+            self._check_centers(X.shape[1])
+            return self._scaled(np.asarray(self.centers, dtype=np.float64)).astype(X.dtype)
+        number, random = self._wanted_centers(problem), check_random_state(self.random_state)
+        few = few_distinct_rows(X, number)
+        if few is not None:
+            return self._scaled(few)
+        weight = problem.sample_weight
+        if self.workspace_bytes is not None:
+            most = block_rows(self.workspace_bytes, 4 * X.shape[1] * X.dtype.itemsize)
+            X, weight = drawn_rows(X, weight, max(most, 10 * number), random)
+        return chosen_centers(self._scaled(X), weight, number, self.centers, random)
 
-    def _starts_warm(self, X: Array) -> bool:
-        return bool(
-            self.warm_start
-            and self.__sklearn_is_fitted__()
-            and self.centers_.shape[1] == X.shape[1]
-            and self.centers_.dtype == X.dtype
-        )
+    def _check_centers(self, n_inputs: int) -> None:
+        if isinstance(self.centers, str):
+            return
+        given = np.asarray(self.centers, dtype=np.float64)
+        if given.ndim != 2 or given.shape[1] != n_inputs or not np.isfinite(given).all():
+            raise ValueError(
+                f"centers must be finite and of shape (n, {n_inputs}), "
+                f"one column an input, got shape {given.shape}"
+            )
+
+    def _wanted_centers(self, problem: Problem) -> int:
+        """How many centers are asked for."""
+        if not isinstance(self.centers, str):
+            return len(np.asarray(self.centers))
+        if self.n_centers == "auto":
+            wanted = max(2 * len(problem.mass), int(8.0 * np.sqrt(len(problem.inputs))))
+            return min(500, wanted)
+        return int(self.n_centers)
+
+    def _fits_on(self, problem: Problem) -> bool:
+        X, wanted = problem.inputs, self._wanted_centers(problem)
+        if self.kind_ != self.kind or self.centers_.dtype != X.dtype:
+            return False
+        if len(self.centers_) == wanted:
+            return True
+        few = few_distinct_rows(X, wanted) if isinstance(self.centers, str) else None
+        return few is not None and len(few) == len(self.centers_)
 
     def _criterion(self, objective: NetworkObjective, start: Array) -> Criterion:
         return SmallDecrease(self.tol)
@@ -187,11 +211,13 @@ class RBFClassifier(NetworkClassifier):
         self.centers_, self.beta_ = features.centers_and_beta(parameters)
 
     def _values(self, X: Array) -> Array:
-        return gaussian_features(self._scaled(X), self.centers_, self.beta_, kind=self.kind)
+        return gaussian_features(self._scaled(X), self.centers_, self.beta_, kind=self.kind_)
 
     def _scaled(self, X: Array) -> Array:
         return (X - self.mean_) / self.scale_
 
-    def _batch_rows(self, n_features: int, itemsize: int) -> int | None:
-        budget = _TRAIN_BYTES if self.workspace_bytes is None else self.workspace_bytes
-        return max(1, budget // (3 * n_features * itemsize))
+    def _scaling(self) -> Callable[[Array], Array]:
+        return self._scaled
+
+    def _row_bytes(self, n_features: int) -> int:
+        return 8 * (3 * n_features + 2 * self.n_features_in_)

@@ -11,8 +11,9 @@ from .._typing import Array, Features
 from ..features import LinearFeatures
 from ..objective import NetworkObjective
 from ..solvers import Criterion, RelativeGap, SmallGradient, lbfgs, newton
-from ._base import NetworkClassifier, Problem, Solver
+from ._base import NetworkClassifier, Solver
 from ._certificate import Certificate
+from ._problem import Problem
 
 __all__ = ["SoftmaxClassifier"]
 
@@ -25,7 +26,8 @@ class SoftmaxClassifier(NetworkClassifier):
 
     Minimises ``C sum_i r_i E_i + |W|^2 / 2`` over W and b, the intercept b free: the objective of
     scikit-learn's ``LogisticRegression`` with the same C. Columns of any scale are fine, as the
-    solver works in whitened coordinates; the penalty is on W itself. The N x K logits never exist.
+    solver works in whitened coordinates; the penalty is on W itself. In fit and predict, logits are
+    held a block of ``workspace_bytes`` at a time.
 
     Parameters
     ----------
@@ -46,7 +48,11 @@ class SoftmaxClassifier(NetworkClassifier):
     warm_start : bool, default=False
         Start from the last fit's weights where the classes and columns are the same.
     workspace_bytes : int, optional
-        Memory for blocks of logits, in fit and in predict.
+        Memory for a block of rows, in fit and in predict: one for its inputs or features, one for
+        its logits; 64 MiB by default. Rows of X are not copied, unless some have weight 0. On top
+        come a few numbers for each row (labels and weights), the parameters, and the P x P
+        matrices of Newton's method. With 1 MiB and X of 19 MB, ``fit`` was measured to hold
+        3.4 MiB beyond X.
     dtype : {"auto", "float32", "float64"}, default="auto"
         What to compute in; "auto" keeps float32 and turns anything else into float64.
     random_state : int, RandomState or None, default=None
@@ -112,8 +118,8 @@ class SoftmaxClassifier(NetworkClassifier):
         self.verbose = verbose
         self.callback = callback
 
-    def _features(self, problem: Problem) -> tuple[Features, Array, Array]:
-        return LinearFeatures(problem.inputs.shape[1]), np.empty(0), problem.inputs
+    def _features(self, problem: Problem) -> tuple[Features, Array]:
+        return LinearFeatures(problem.inputs.shape[1]), np.empty(0)
 
     def _criterion(self, objective: NetworkObjective, start: Array) -> Criterion:
         if np.isinf(self.C):
