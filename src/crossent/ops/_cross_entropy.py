@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
@@ -10,7 +11,7 @@ from .. import _kernels
 from .._arguments import as_like, as_logits, as_rows, target_rows
 from .._typing import Array, ArrayLike, Floating
 from ._loss import LossKeywords, LossRows, plan_loss
-from ._rows import deliver, destination
+from ._rows import deliver, destination, rows_or_columns
 
 __all__ = [
     "cross_entropy",
@@ -21,7 +22,7 @@ __all__ = [
 
 
 class _Problem(NamedTuple):
-    """Checked arguments: the logits as given and as rows, and the loss over them."""
+    """Checked arguments: the logits as given and as rows or columns, and the loss over them."""
 
     logits: Floating
     axis: int
@@ -29,11 +30,21 @@ class _Problem(NamedTuple):
     loss: LossRows
 
 
-def _problem(logits: ArrayLike, target: ArrayLike, axis: int, options: LossKeywords) -> _Problem:
+def _problem(
+    logits: ArrayLike,
+    target: ArrayLike,
+    axis: int,
+    options: LossKeywords,
+    *,
+    columns: bool = False,
+) -> _Problem:
+    """Check all arguments; ``columns`` says that the kernel for labels can take columns."""
     z, axis = as_logits(logits, axis)
     plan = plan_loss(z.shape, axis, z.dtype, target, **options)
     if plan.target.ndim == 2:
         plan = plan._replace(target=target_rows(plan.target, slice(None), z.dtype))
+    if columns and plan.target.ndim == 1 and plan.options.mask is None:
+        return _Problem(z, axis, rows_or_columns(z, axis), plan)
     return _Problem(z, axis, as_rows(z, axis), plan)
 
 
@@ -133,16 +144,16 @@ def cross_entropy(
         "normalizer": normalizer,
         "empty": empty,
     }
-    return _value_and_grad(_problem(logits, target, axis, options), None)
+    return _value_and_grad(_problem(logits, target, axis, options, columns=True), None)
 
 
 def _value_and_grad(problem: _Problem, gradient: Array | None) -> Any:
     """The reduced loss; the gradient of the rows, where memory for it is given."""
     target, row_weight, options, reduction = problem.loss
-    losses = reduction.memory(len(problem.rows))
-    total = _kernels.cross_entropy_rows(
-        problem.rows, target, row_weight, reduction.gradient_factor, options, losses, gradient
-    )
+    rows = problem.rows
+    losses = reduction.memory(math.prod(reduction.shape))
+    kernel = _kernels.cross_entropy_rows if rows.ndim == 2 else _kernels.cross_entropy_columns
+    total = kernel(rows, target, row_weight, reduction.gradient_factor, options, losses, gradient)
     return reduction.of_losses(losses, total)
 
 
@@ -190,7 +201,7 @@ def cross_entropy_value_and_grad(
     >>> gradient
     array([[ 0.5, -0.5]])
     """
-    problem = _problem(logits, target, axis, options)
+    problem = _problem(logits, target, axis, options, columns=True)
     result = destination(out, problem.logits, problem.axis, problem.rows, problem.loss.target)
     loss = _value_and_grad(problem, result)
     problem.loss.reduction.of_gradient(result)

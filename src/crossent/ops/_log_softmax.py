@@ -56,7 +56,8 @@ def log_softmax(
     z, axis = as_logits(logits, axis)
     rows, empty = masked_rows(z, axis, where)
     result = destination(out, z, axis, rows)
-    _kernels.log_softmax_rows(rows, result)
+    kernel = _kernels.log_softmax_rows if rows.ndim == 2 else _kernels.log_softmax_columns
+    kernel(rows, result)
     if empty is not None:
         result[empty] = -np.inf
     return deliver(result, out, z.shape, axis)

@@ -69,8 +69,9 @@ def logsumexp(
     """
     z, axis = as_logits(logits, axis)
     rows, _ = masked_rows(z, axis, where)
-    result = np.empty(len(rows), z.dtype)
-    _kernels.logsumexp_rows(rows, result)
+    result = np.empty(z.size // z.shape[axis], z.dtype)
+    kernel = _kernels.logsumexp_rows if rows.ndim == 2 else _kernels.logsumexp_columns
+    kernel(rows, result)
     kept = (1,) if keepdims else ()
     return scalar_or_array(result, (*z.shape[:axis], *kept, *z.shape[axis + 1 :]), out)
 

@@ -1,23 +1,36 @@
-"""From an array of any shape to the kernels' rows (M, K), and back."""
+"""From an array of any shape to the kernels' rows (M, K) or columns (outer, K, inner), and back."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from .._arguments import as_class_mask, as_output, as_rows
 from .._typing import Array, ArrayLike, Floating
 
-__all__ = ["deliver", "destination", "masked_rows", "scalar_or_array"]
+__all__ = ["deliver", "destination", "masked_rows", "rows_or_columns", "scalar_or_array"]
+
+
+def rows_or_columns(logits: Floating, axis: int) -> Floating:
+    """A view (outer, K, inner) where the class axis is not the last of plain memory, else rows."""
+    if axis == logits.ndim - 1 or not (logits.flags.c_contiguous and logits.flags.aligned):
+        return as_rows(logits, axis)
+    shape = logits.shape
+    return logits.reshape(math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
 
 
 def masked_rows(
     logits: Floating, axis: int, where: ArrayLike | None
 ) -> tuple[Floating, Array | None]:
-    """Rows with -inf where a class is masked, and which rows have no class left (None: no mask)."""
+    """Rows with -inf where a class is masked, and which rows have no class left.
+
+    Without a mask: rows or columns of the logits as they are, and None.
+    """
     mask = as_class_mask(where, logits.shape, axis)
-    rows = as_rows(logits, axis)
     if mask is None:
-        return rows, None
+        return rows_or_columns(logits, axis), None
+    rows = as_rows(logits, axis)
     empty = np.broadcast_to(~mask.any(axis=-1), (len(rows),))
     return np.where(mask, rows, rows.dtype.type(-np.inf)), empty
 
@@ -25,15 +38,16 @@ def masked_rows(
 def destination(
     out: Array | None, like: Floating, axis: int, rows: Array, *others: Array
 ) -> Floating:
-    """Rows for a kernel to write: the memory of ``out`` where that is safe, new memory otherwise.
+    """Rows or columns for a kernel to write: memory of ``out`` where that is safe, else new.
 
     A kernel may write over ``rows``, its first argument, but over nothing else that it reads.
     """
     if as_output(out, like.shape, like.dtype) is None:
         return np.empty(rows.shape, like.dtype)
     assert out is not None
-    if axis == like.ndim - 1 and out.flags.c_contiguous and out.flags.aligned:
-        result = out if out.ndim == 2 else out.reshape(rows.shape)
+    in_order = axis == like.ndim - 1 or rows.ndim == 3
+    if in_order and out.flags.c_contiguous and out.flags.aligned:
+        result = out if out.ndim == rows.ndim == 2 else out.reshape(rows.shape)
         if _may_write(result, rows) and not any(
             np.may_share_memory(result, other) for other in others
         ):
@@ -49,8 +63,8 @@ def _may_write(result: Array, rows: Array) -> bool:
 
 
 def deliver(result: Floating, out: Array | None, shape: tuple[int, ...], axis: int) -> Floating:
-    """The rows a kernel has written, in the caller's shape and, where given, in ``out``."""
-    if axis == len(shape) - 1:
+    """What a kernel has written, in the caller's shape and, where given, in ``out``."""
+    if axis == len(shape) - 1 or result.ndim == 3:
         if out is None:
             return result if result.shape == shape else result.reshape(shape)
         if result is not out and not np.may_share_memory(result, out):

@@ -61,7 +61,8 @@ def softmax(
     z, axis = as_logits(logits, axis)
     rows, empty = masked_rows(z, axis, where)
     result = destination(out, z, axis, rows)
-    _kernels.softmax_rows(rows, result)
+    kernel = _kernels.softmax_rows if rows.ndim == 2 else _kernels.softmax_columns
+    kernel(rows, result)
     if empty is not None:
         result[empty] = 0.0
     return deliver(result, out, z.shape, axis)
