@@ -71,9 +71,19 @@ INLINE RowSums<Compute<T>> sum_block(RowBlock<T>& z, int count, Vec<Compute<T>> 
 // softmax times a factor in place of the logits.
 template <class T>
 INLINE void softmax_block(RowBlock<T>& z, int count, const PerRow<Compute<T>>& factor) {
-  const auto maximum = largest(z, count);
-  const auto sums = sum_block(z, count, maximum);
-  scale_block(z, count, scale_of(factor, sums.whole, maximum));
+  using C = Compute<T>;
+  const Vec<C> maximum = largest(z, count);
+  if constexpr (sizeof(C) == 8) {
+    scale_block(z, count, scale_of(factor, sum_block(z, count, maximum).whole, maximum));
+  } else {  // better exponentials cost less here than a largest class apart from the others
+    const PowerShift<C> shift(maximum);
+    Sum<C> sum;
+    for (int k = 0; k < count; ++k) {
+      z.lanes[k] = shift(z.lanes[k]);
+      sum.add(z.lanes[k]);
+    }
+    scale_block(z, count, scale_of(factor, lane_sums(sum), maximum));
+  }
 }
 
 template <class T>
