@@ -76,3 +76,19 @@ def test_results_are_contiguous_for_any_axis():
     x = RNG.normal(size=(3, 4, 5))
     for axis in range(3):
         assert ce.softmax(x, axis=axis).flags.c_contiguous
+
+
+@pytest.mark.parametrize("n_classes", [3, 100, 32768, 32769, 70001])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_classes_down_the_columns_have_the_bits_of_rows(dtype, n_classes):
+    z = (3 * RNG.normal(size=(2, n_classes, 3))).astype(dtype)
+    rows = np.ascontiguousarray(np.moveaxis(z, 1, -1))
+    labels = RNG.integers(0, n_classes, (2, 3))
+    for function in (ce.softmax, ce.log_softmax):
+        expected = np.moveaxis(function(rows), -1, 1)
+        np.testing.assert_array_equal(function(z, axis=1), expected)
+    np.testing.assert_array_equal(ce.logsumexp(z, axis=1), ce.logsumexp(rows))
+    losses, gradient = ce.cross_entropy_value_and_grad(z, labels, axis=1, reduction="none")
+    expected, slopes = ce.cross_entropy_value_and_grad(rows, labels, reduction="none")
+    np.testing.assert_array_equal(losses, expected)
+    np.testing.assert_array_equal(gradient, np.moveaxis(slopes, -1, 1))

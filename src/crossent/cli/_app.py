@@ -60,7 +60,8 @@ class _Group(TyperGroup):
                 sys.stdout.flush()
         except BrokenPipeError:
             # what is still buffered has nowhere to go: let the interpreter flush it into nothing
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if sys.stdout is not None:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(_BROKEN_PIPE) from None
         return result
 

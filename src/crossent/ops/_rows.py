@@ -11,12 +11,17 @@ from .._typing import Array, ArrayLike, Floating
 
 __all__ = ["deliver", "destination", "masked_rows", "rows_or_columns", "scalar_or_array"]
 
+_MOST_CLASSES_IN_COLUMNS = 32768
+"""What the compiled kernels take: a tile of longer columns would leave the cache."""
+
 
 def rows_or_columns(logits: Floating, axis: int) -> Floating:
     """A view (outer, K, inner) where the class axis is not the last of plain memory, else rows."""
-    if axis == logits.ndim - 1 or not (logits.flags.c_contiguous and logits.flags.aligned):
-        return as_rows(logits, axis)
     shape = logits.shape
+    if axis == len(shape) - 1 or shape[axis] > _MOST_CLASSES_IN_COLUMNS:
+        return as_rows(logits, axis)
+    if not (logits.flags.c_contiguous and logits.flags.aligned):
+        return as_rows(logits, axis)
     return logits.reshape(math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
 
 
