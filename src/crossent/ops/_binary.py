@@ -10,6 +10,7 @@ from .. import _kernels
 from .._arguments import as_floating, as_output, as_vector
 from .._typing import Array, ArrayLike, Floating
 from ._loss import LossRows, plan_binary_loss
+from ._rows import scalar_or_array
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_value_and_grad", "sigmoid"]
 
@@ -65,10 +66,7 @@ def sigmoid(x: ArrayLike, *, out: Array | None = None) -> Floating:
     flat = as_vector(logits)
     result = np.empty(flat.shape, logits.dtype)
     _kernels.sigmoid_elements(flat, result)
-    if out is None:
-        return result.reshape(logits.shape)[()]
-    out[...] = result.reshape(logits.shape)
-    return out
+    return scalar_or_array(result, logits.shape, out)
 
 
 def binary_cross_entropy(
@@ -142,7 +140,7 @@ def binary_cross_entropy(
 
 
 def _value_and_grad(logits: Floating, plan: LossRows, gradient: Array | None) -> Any:
-    losses = plan.reduction.memory(len(logits))
+    losses = plan.reduction.memory()
     factor = plan.reduction.gradient_factor
     total = _kernels.binary_cross_entropy_elements(
         logits, plan.target, plan.row_weight, factor, plan.options, losses, gradient

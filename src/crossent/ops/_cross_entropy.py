@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
@@ -151,7 +150,7 @@ def _value_and_grad(problem: _Problem, gradient: Array | None) -> Any:
     """The reduced loss; the gradient of the rows, where memory for it is given."""
     target, row_weight, options, reduction = problem.loss
     rows = problem.rows
-    losses = reduction.memory(math.prod(reduction.shape))
+    losses = reduction.memory()
     kernel = _kernels.cross_entropy_rows if rows.ndim == 2 else _kernels.cross_entropy_columns
     total = kernel(rows, target, row_weight, reduction.gradient_factor, options, losses, gradient)
     return reduction.of_losses(losses, total)

@@ -180,7 +180,7 @@ def _run(
     weight = layer.weight.astype(wide, copy=False)
     blocks = _allocate(layer, plan, wide, workspace_bytes)
     with_gradient = any(gradient is not None for gradient in gradients)
-    losses = plan.reduction.memory(len(layer.inputs))
+    losses = plan.reduction.memory()
     total = 0.0
     for rows in _row_blocks(len(layer.inputs), len(blocks.logits)):
         x = _zero_where_absent(layer.inputs[rows].astype(wide, copy=False), plan, rows)

@@ -61,9 +61,9 @@ class Reduction(NamedTuple):
         """What the gradient of a row's loss is multiplied by."""
         return 1.0 if self.kind != "mean" or self.empty is not None else 1.0 / self.normalizer
 
-    def memory(self, n_rows: int) -> Array | None:
+    def memory(self) -> Array | None:
         """Room for one float64 loss a row, where each is returned."""
-        return np.empty(n_rows) if self.kind == "none" else None
+        return np.empty(math.prod(self.shape)) if self.kind == "none" else None
 
     def of_losses(self, losses: Array | None, total: float) -> Any:
         """Reduce losses (M,) or, where there is no room for these, their sum."""
