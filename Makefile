@@ -32,10 +32,15 @@ docs: $(VENV)/.docs
 # The peers that crossent is measured against (torch, JAX) are installed for these two alone.
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.run $(BENCH_FLAGS)
+	$(BIN)/python -m benchmarks.linear times --rounds 5
+	$(BIN)/python -m benchmarks.linear peaks
 	$(BIN)/python -m benchmarks.render
 
 bench-full: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.run --full $(BENCH_FLAGS)
+	for set in all classes; do for table in times peaks; do \
+	    $(BIN)/python -m benchmarks.linear $$table --set $$set || exit 1; done; done
+	$(BIN)/python -m benchmarks.linear largest
 	$(BIN)/python -m benchmarks.accuracy
 	$(BIN)/python -m benchmarks.render --speed benchmarks/results/speed-full.csv
 

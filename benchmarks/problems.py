@@ -46,7 +46,6 @@ ROWS = [
 ]
 MIDDLE_AXIS = [(64, 1000, 128), (32, 10, 224, 224)]  # classes along axis 1
 BINARY = [(10,), (1_000_000,), (10_000_000,)]
-LINEAR = [(60_000, 784, 10), (20_000, 100, 1000), (4096, 256, 32_000)]
 GAUSSIAN = [(20_000, 16, 300), (60_000, 784, 200)]
 
 FAMILY = ("softmax", "log_softmax", "logsumexp")
@@ -62,7 +61,6 @@ FULL = [
     *(Problem(*given) for given in product(["cross_entropy"], ROWS, TWO)),
     *(Problem(*given, axis=1) for given in product(["cross_entropy"], MIDDLE_AXIS, TWO)),
     *(Problem(*given) for given in product(["binary_cross_entropy"], BINARY, TWO)),
-    *(Problem("linear_cross_entropy", shape) for shape in LINEAR),
     *(Problem(name, at, kind=kind) for name, at, kind in product(GAUSSIANS, GAUSSIAN, KINDS)),
 ]
 
@@ -75,8 +73,21 @@ CHOSEN = [
     Problem("cross_entropy", (16_384, 1000), "float64"),
     *(Problem("softmax", shape, axis=1) for shape in MIDDLE_AXIS),
     Problem("binary_cross_entropy", (1_000_000,)),
-    Problem("linear_cross_entropy", (20_000, 100, 1000)),
     *(Problem(name, GAUSSIAN[0], kind=kind) for name, kind in product(GAUSSIANS, KINDS)),
+]
+
+LINEAR_CHOSEN = [  # measured by benchmarks.linear
+    Problem("linear_cross_entropy", shape)
+    for shape in [(60_000, 784, 10), (1_000_000, 20, 5), (20_000, 100, 1000), (4096, 256, 32_000)]
+]
+LINEAR = [
+    *LINEAR_CHOSEN,
+    Problem("linear_cross_entropy", (2048, 768, 50_257)),
+    Problem("linear_cross_entropy", (8192, 64, 100_000)),
+    Problem("linear_cross_entropy", (2048, 512, 256_000)),
+]
+LINEAR_BY_CLASSES = [
+    Problem("linear_cross_entropy", (512, 64, 10**exponent)) for exponent in range(1, 7)
 ]
 
 

@@ -28,7 +28,7 @@ class Right(NamedTuple):
 def right_results(problem: Problem, arrays: Arrays) -> list[Right]:
     """Return what each result of the operation must be at some places."""
     if problem.operation == "linear_cross_entropy":
-        return [Right((), np.asarray(value)) for value in _formula(problem, arrays)]
+        return _right_linear(problem, arrays)
     if problem.operation == "gaussian_features_vjp":
         return _right_features_vjp(problem, arrays)
     some = _some_rows(problem)
@@ -65,6 +65,32 @@ def _loss(problem: Problem, arrays: Arrays) -> float:
         small = problem._replace(shape=(len(part["logits"]), *problem.shape[1:]))
         total += _formula(small, part)[0] * count(small)
     return total / count(problem)
+
+
+def _right_linear(problem: Problem, arrays: Arrays) -> list[Right]:
+    """Return the loss, the inputs' gradient at some rows and the weight's at some classes.
+
+    The logits are made in the data's own precision, a block of rows at a time, for there may be
+    too many of them to keep; what follows is computed in float64.
+    """
+    x, w, labels = arrays["inputs"], arrays["weight"], arrays["labels"]
+    n_samples, n_features, n_classes = problem.shape
+    ends = np.unique(np.linspace(0, n_samples - 1, 16).astype(int))
+    some = np.unique(np.linspace(0, n_classes - 1, 64).astype(int))
+    of_x, of_w, total = [], np.zeros((len(some), n_features)), 0.0
+    step = max(1, 4 * _MOST // n_classes)
+    for start in range(0, n_samples, step):
+        rows = slice(start, min(start + step, n_samples))
+        z = (x[rows] @ w.T).astype(np.float64)
+        loss, g = numpy_formula.row_losses(z, labels[rows])
+        total += loss.sum()
+        of_w += g[:, some].T @ x[rows]
+        of_x += [g[i - start] @ w for i in ends if rows.start <= i < rows.stop]
+    return [
+        Right((), np.asarray(total / n_samples)),
+        Right(ends, np.asarray(of_x) / n_samples),
+        Right(some, of_w / n_samples),
+    ]
 
 
 def _right_features_vjp(problem: Problem, arrays: Arrays) -> list[Right]:

@@ -1,0 +1,114 @@
+"""What bounds the linear layer: its own matrix products, and a large square one.
+
+The products of one call are recorded with the memory they read and write, the thread that made
+them and the threads that BLAS was allowed, and made again just so, with nothing between them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import threadpoolctl
+
+from . import crossent_adapter
+from .problems import Arrays, Call, Calls, Problem
+
+NAME = "its products"
+VERSION = np.__version__
+LIMIT = True
+
+SQUARE = 4096
+
+
+class Product(NamedTuple):
+    """One product with the arrays it was made of."""
+
+    a: np.ndarray
+    b: np.ndarray
+    out: np.ndarray | None
+
+    @property
+    def operations(self) -> int:
+        return 2 * self.a.shape[0] * self.a.shape[1] * self.b.shape[1]
+
+
+class Recorded(NamedTuple):
+    """The products of one call, by the Python thread that made them."""
+
+    of_threads: list[list[Product]]
+    blas_threads: int
+
+    @property
+    def operations(self) -> int:
+        return sum(product.operations for made in self.of_threads for product in made)
+
+
+def linear_cross_entropy(problem: Problem, arrays: Arrays) -> Calls:
+    recorded = record(crossent_adapter.linear_cross_entropy(problem, arrays)["fresh"])
+    n_samples, n_features, n_classes = problem.shape
+    due = 6 * n_samples * n_features * n_classes
+    if recorded.operations != due:
+        raise ValueError(f"{recorded.operations} operations in np.matmul, but {due} are due")
+    return {"fresh": lambda: again(recorded)}
+
+
+def record(call: Call) -> Recorded:
+    """Return the products that one call makes by np.matmul."""
+    made: dict[int, list[Product]] = {}
+    allowed: set[int] = set()
+
+    def watched(a: Any, b: Any, out: Any = None, **more: Any) -> Any:
+        allowed.update(_blas_threads())
+        result = matmul(a, b, out=out, **more)
+        made.setdefault(threading.get_ident(), []).append(Product(a, b, out))
+        return result
+
+    matmul = np.matmul
+    call()
+    with _replaced(watched):
+        call()
+    return Recorded(list(made.values()), max(allowed, default=1))
+
+
+@contextmanager
+def _replaced(matmul: Any) -> Iterator[None]:
+    own = np.matmul
+    np.matmul = matmul
+    try:
+        yield
+    finally:
+        np.matmul = own
+
+
+def _blas_threads() -> list[int]:
+    """Return how many threads NumPy's BLAS may use now."""
+    pools = threadpoolctl.threadpool_info()
+    return [pool["num_threads"] for pool in pools if pool["internal_api"] == "openblas"]
+
+
+def again(recorded: Recorded) -> None:
+    """Make the products once more, in as many threads as had made them."""
+    with threadpoolctl.threadpool_limits(recorded.blas_threads, "blas"):
+        threads = [threading.Thread(target=_make, args=(m,)) for m in recorded.of_threads[1:]]
+        for thread in threads:
+            thread.start()
+        for made in recorded.of_threads[:1]:
+            _make(made)
+        for thread in threads:
+            thread.join()
+
+
+def _make(products: list[Product]) -> None:
+    for a, b, out in products:
+        np.matmul(a, b, out=out)
+
+
+def square() -> Call:
+    """Return the call that makes a large square product by NumPy's BLAS."""
+    a = np.random.default_rng(0).standard_normal((SQUARE, SQUARE), np.float32)
+    out = np.empty_like(a)
+    return lambda: np.matmul(a, a, out=out)

@@ -1,0 +1,141 @@
+"""The benchmarks of the linear layer: the products are the call's own, memory is measured apart."""
+
+import csv
+import types
+
+import numpy as np
+import pytest
+
+import crossent as ce
+from benchmarks import chunks, linear, linear_memory, peers, products, run
+from benchmarks.problems import LINEAR, LINEAR_CHOSEN, Problem, arrays
+
+SMALL = Problem("linear_cross_entropy", (600, 5, 7))
+
+
+@pytest.fixture(scope="module")
+def adapters():
+    pytest.importorskip("threadpoolctl")
+    return peers.load(("crossent_adapter", "products", "numpy_formula"))[0]
+
+
+def test_products_are_those_of_the_call_and_are_made_again():
+    data = arrays(SMALL)
+    call = (data["inputs"], data["weight"], data["labels"])
+    recorded = products.record(
+        lambda: ce.linear_cross_entropy_value_and_grad(*call, workspace_bytes=4096)
+    )
+    assert recorded.operations == linear.operations(SMALL)
+    made = [product for of_thread in recorded.of_threads for product in of_thread]
+    assert len(made) > 3, "one block of rows only"
+    outs = [product.out for product in made if product.out is not None]
+    for out in outs:
+        out.fill(np.nan)
+    products.again(recorded)
+    assert outs
+    assert all(np.isfinite(out).all() for out in outs)
+
+
+def test_products_that_are_not_seen_are_an_error(monkeypatch):
+    def half(problem, given):
+        return {"fresh": lambda: np.matmul(given["inputs"], given["weight"].T)}
+
+    monkeypatch.setattr(products.crossent_adapter, "linear_cross_entropy", half)
+    with pytest.raises(ValueError, match=r"42000 operations in np\.matmul, but 126000 are due"):
+        products.linear_cross_entropy(SMALL, arrays(SMALL))
+
+
+def test_rows_say_time_rate_and_ratio(adapters, monkeypatch, tmp_path):
+    monkeypatch.setattr(products, "SQUARE", 64)
+    rows = {row["peer"]: row for row in linear.timed_rows(SMALL, adapters, rounds=1)}
+    assert set(rows) == {"crossent", "its products", "NumPy formula", linear.SQUARE}
+    assert all(float(row["gflops"]) > 0 for row in rows.values())
+    assert float(rows["crossent"]["ratio"]) == 1.0
+    linear.merge(rows.values(), tmp_path / "times.csv")
+    changed = rows["crossent"] | {"seconds": "77"}
+    linear.merge([changed], tmp_path / "times.csv")
+    with (tmp_path / "times.csv").open(newline="") as file:
+        held = list(csv.DictReader(file))
+    assert [row["peer"] for row in held] == ["crossent", *sorted(set(rows) - {"crossent"})]
+    assert held[0]["seconds"] == "77"
+
+
+def test_a_peer_that_does_not_fit_is_named_and_not_called(adapters, monkeypatch):
+    monkeypatch.setattr(linear_memory, "available_bytes", lambda: 1000)
+    monkeypatch.setattr(products, "SQUARE", 64)
+    rows = {row["peer"]: row for row in linear.timed_rows(SMALL, adapters, rounds=1)}
+    assert rows["NumPy formula"]["note"].startswith("needs about 0 GB")
+    assert "seconds" not in rows["NumPy formula"]
+    assert "seconds" in rows["crossent"]
+
+
+@pytest.mark.parametrize("result", [0, 1, 2])
+def test_wrong_results_are_seen(result):
+    problem = Problem("linear_cross_entropy", (3000, 4, 2000))  # more logits than one block
+
+    def off(problem, given):
+        from benchmarks import numpy_formula
+
+        right = list(numpy_formula.linear_cross_entropy(problem, given)["fresh"]())
+        right[result] = right[result] * 1.01
+        return {"fresh": lambda: tuple(right)}
+
+    planted = types.SimpleNamespace(NAME="planted", VERSION="0", linear_cross_entropy=off)
+    (row,) = run.judged_calls(problem, arrays(problem), [planted])  # pyright: ignore
+    assert row["note"].startswith("wrong")
+
+
+def test_chunks_divide_the_rows_and_the_fastest_is_taken(monkeypatch):
+    problem = Problem("linear_cross_entropy", (60_000, 784, 10))
+    sizes = chunks.candidates(problem)
+    assert len(sizes) > 1
+    assert all(60_000 % size == 0 for size in sizes)
+    taken = iter(range(1000))
+    slow = {size: 1 + (size != sizes[1]) for size in sizes}
+
+    def clock():
+        return now[0] + 0 * next(taken)
+
+    now = [0.0]
+    monkeypatch.setattr(chunks.time, "perf_counter", clock)
+
+    def with_chunk(rows):
+        def call():
+            now[0] += slow[rows]
+
+        return call
+
+    assert chunks.fastest(problem, with_chunk).rows == sizes[1]
+    monkeypatch.setenv(chunks.GIVEN, "100")
+    assert chunks.candidates(problem) == [100]
+
+
+def test_memory_is_that_of_a_process_of_its_own(adapters):
+    if linear_memory.peak_bytes(lambda: None) is None:
+        pytest.skip("this system does not tell the peak")
+    problem = Problem("linear_cross_entropy", (4000, 4, 2000))  # 32 MB of logits
+    ours, _, plain = (linear_memory.peak_row(problem, adapter) for adapter in adapters)
+    assert plain["peak_bytes"] > 2 * 32e6
+    assert 0 < ours["peak_bytes"] < plain["peak_bytes"]
+
+
+def test_a_process_that_fails_is_a_note():
+    missing = types.SimpleNamespace(__name__="benchmarks.no_such_peer", NAME="it", VERSION="0")
+    row = linear_memory.peak_row(SMALL, missing)  # pyright: ignore
+    assert row["peak_bytes"] == ""
+    assert row["note"]
+
+
+def test_the_largest_step_is_found(monkeypatch):
+    def at_most(what, adapter, problem, chunk):
+        return {"bytes": problem.shape[2] * 1000}
+
+    monkeypatch.setattr(linear_memory, "in_own_process", at_most)
+    peer = types.SimpleNamespace(__name__="benchmarks.it", NAME="it", VERSION="0")
+    n_classes = int(linear_memory.largest_row(peer)["shape"].split("x")[2])  # pyright: ignore
+    assert 0.97 * linear_memory.LIMIT <= n_classes * 1000 <= linear_memory.LIMIT
+
+
+def test_chosen_shapes_are_some_of_all():
+    assert set(LINEAR_CHOSEN) < set(LINEAR)
+    assert linear.chosen_problems("all", "60000x784x10") == [LINEAR[0]]
