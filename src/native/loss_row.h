@@ -18,7 +18,6 @@ INLINE double put_loss(const CrossEntropyCall& call, int64_t row, double loss) {
 }
 
 typedef uint8_t U8Lanes __attribute__((vector_size(kLanes<double>)));
-typedef float F32Lanes __attribute__((vector_size(kLanes<double> * 4)));
 
 INLINE int lanes(Full) { return kLanes<double>; }
 INLINE int lanes(int n) { return n; }
@@ -29,19 +28,19 @@ INLINE F64 load_wide(const double* from, N n) {
 }
 template <class N>
 INLINE F64 load_wide(const float* from, N n) {
-  F32Lanes x{};
+  F32Half x{};
   if constexpr (sizeof(N) == sizeof(Full))
     __builtin_memcpy(&x, from, sizeof x);
   else
-    x = load_bits<F32Lanes>(from, n);
-  return __builtin_convertvector(x, F64);
+    x = load_bits<F32Half>(from, n);
+  return to_float64(x);
 }
 template <class T, class N>
 INLINE F64 load_wide(const T* from, N n) {
-  F32Lanes x;
+  F32Half x;
   const F32 wide = load(from, lanes(n));
   __builtin_memcpy(&x, &wide, sizeof x);
-  return __builtin_convertvector(x, F64);
+  return to_float64(x);
 }
 template <class N>
 INLINE void store_wide(double* to, N n, F64 x) {
@@ -50,7 +49,7 @@ INLINE void store_wide(double* to, N n, F64 x) {
 template <class T, class N>
 INLINE void store_wide(T* to, N n, F64 x) {
   F32 wide{};
-  const F32Lanes narrow = __builtin_convertvector(x, F32Lanes);
+  const F32Half narrow = to_float32(x);
   __builtin_memcpy(&wide, &narrow, sizeof narrow);
   store(to, lanes(n), wide);
 }

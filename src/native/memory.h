@@ -9,13 +9,13 @@ namespace {
 // ---------------------------------------------------------------- 16-bit numbers
 
 INLINE F32 widen_bits(BFloat16, U16Half bits) {
-  return (F32)(__builtin_convertvector(bits, U32) << 16);
+  return (F32)(to_uint32(bits) << 16);
 }
 
 INLINE U16Half narrow_bits(BFloat16, F32 x) {
   const U32 bits = (U32)x;
   const U32 rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-  return __builtin_convertvector((U32)select(x == x, (I32)rounded, (I32)((bits >> 16) | 0x40)), U16Half);
+  return to_uint16((U32)select(x == x, (I32)rounded, (I32)((bits >> 16) | 0x40)));
 }
 
 #if defined(__AVX512F__)
@@ -30,7 +30,7 @@ INLINE U16Half narrow_bits(Float16, F32 x) {
 }
 #else
 INLINE F32 widen_bits(Float16, U16Half half) {
-  const U32 bits = __builtin_convertvector(half, U32), magnitude = (bits & 0x7fff) << 13;
+  const U32 bits = to_uint32(half), magnitude = (bits & 0x7fff) << 13;
   const U32 finite = (U32)((F32)magnitude * splat(0x1p112f));  // also right for subnormals
   const U32 value = (U32)select(magnitude >= 0x0f800000, (I32)(magnitude | 0x7f800000), (I32)finite);
   return (F32)(value | ((bits & 0x8000) << 16));
@@ -42,7 +42,7 @@ INLINE U16Half narrow_bits(Float16, F32 x) {
   U32 half = (U32)select(magnitude < 0x38800000, (I32)small, (I32)normal);
   half = (U32)select(magnitude >= 0x477ff000, (I32)(U32{} + 0x7c00), (I32)half);
   half = (U32)select(magnitude > 0x7f800000, (I32)(U32{} + 0x7e00), (I32)half);
-  return __builtin_convertvector(half | ((bits >> 16) & 0x8000), U16Half);
+  return to_uint16(half | ((bits >> 16) & 0x8000));
 }
 #endif
 

@@ -154,6 +154,36 @@ INLINE int count_equal(F64 a, F64 b) {
 #endif
 }
 
+// Conversions of a vector's worth of numbers. GCC would do them by halves of a vector, put together again.
+INLINE F64 to_float64(F32Half x) {
+#if defined(__AVX512F__)
+  return _mm512_cvtps_pd((__m256)x);
+#else
+  return __builtin_convertvector(x, F64);
+#endif
+}
+INLINE F32Half to_float32(F64 x) {
+#if defined(__AVX512F__)
+  return (F32Half)_mm512_cvtpd_ps(x);
+#else
+  return __builtin_convertvector(x, F32Half);
+#endif
+}
+INLINE U32 to_uint32(U16Half x) {
+#if defined(__AVX512F__)
+  return (U32)_mm512_cvtepu16_epi32((__m256i)x);
+#else
+  return __builtin_convertvector(x, U32);
+#endif
+}
+INLINE U16Half to_uint16(U32 x) {
+#if defined(__AVX512F__)
+  return (U16Half)_mm512_cvtepi32_epi16((__m512i)x);
+#else
+  return __builtin_convertvector(x, U16Half);
+#endif
+}
+
 template <class C>
 INLINE Mask<C> lane_numbers() {
   Mask<C> numbers{};

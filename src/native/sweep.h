@@ -44,7 +44,7 @@ INLINE double sum_of_lanes(F64 x) {
 INLINE Pair<F64> widen(F32 x) {
   F32Half halves[2];
   __builtin_memcpy(halves, &x, sizeof halves);
-  return {__builtin_convertvector(halves[0], F64), __builtin_convertvector(halves[1], F64)};
+  return {to_float64(halves[0]), to_float64(halves[1])};
 }
 
 // A running sum: float32 is widened to float64, float64 carries its rounding errors along.
@@ -108,8 +108,7 @@ INLINE PerRow<float> per_row(F32 x) {
 }
 INLINE PerRow<double> per_row(F64 x) { return {{x}}; }
 INLINE F32 narrow(const PerRow<float>& x) {
-  const F32Half halves[2] = {__builtin_convertvector(x.part[0], F32Half),
-                             __builtin_convertvector(x.part[1], F32Half)};
+  const F32Half halves[2] = {to_float32(x.part[0]), to_float32(x.part[1])};
   F32 result;
   __builtin_memcpy(&result, halves, sizeof result);
   return result;
