@@ -10,7 +10,10 @@ from collections.abc import Sequence
 
 __all__ = ["main"]
 
-_NEEDED = {"typer", "rich", "pyarrow", "sklearn", "scipy", "safetensors"}
+_NEEDED = {
+    *("typer", "rich", "pyarrow", "sklearn", "scipy", "safetensors"),
+    *("mpmath", "jinja2", "latex2mathml"),
+}
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import missing_package
+from ._derive import NUMBERS_ARE_ARGUMENTS, derive
 from ._evaluate import evaluate
 from ._fit import fit
 from ._predict import predict
@@ -94,6 +95,7 @@ app = typer.Typer(
 )
 for command in (fit, predict, evaluate, verify):
     app.command()(command)
+app.command(context_settings=NUMBERS_ARE_ARGUMENTS)(derive)
 
 
 def _print_version(wanted: bool) -> None:
@@ -117,7 +119,7 @@ def commands(
         bool, typer.Option("--traceback", help="Show where an error arose (anywhere in the call).")
     ] = False,
 ) -> None:
-    """Train the output layer of a classifier on a table, and use it."""
+    """Train the output layer of a classifier on a table, use it, and see how it works."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

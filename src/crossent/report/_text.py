@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ._console import print_parts, table
 from ._record import EvaluationReport, FitReport, Scores
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
     from rich.table import Table
 
 __all__ = ["print_evaluation", "print_fit"]
 
-_WIDTH = 100  # where there is no terminal to ask
 _MOST_CLASSES = 30
 
 
@@ -26,7 +26,7 @@ def print_fit(report: FitReport, console: Console | None = None) -> None:
     console : rich.console.Console, optional
         Standard output by default.
     """
-    _print(
+    print_parts(
         console,
         f"{report.data}: {report.n_rows} rows, {report.n_columns} columns,"
         f" {report.n_classes} classes in {report.target!r}",
@@ -47,18 +47,18 @@ def print_evaluation(report: EvaluationReport, console: Console | None = None) -
     console : rich.console.Console, optional
         Standard output by default.
     """
-    table = _table("class", "rows", "recall", "precision")
+    classes = table("class", "rows", "recall", "precision")
     for row in report.classes[:_MOST_CLASSES]:
-        table.add_row(str(row.label), str(row.n_rows), _share(row.recall), _share(row.precision))
+        classes.add_row(str(row.label), str(row.n_rows), _share(row.recall), _share(row.precision))
     hidden = len(report.classes) - _MOST_CLASSES
-    _print(
+    print_parts(
         console,
         f"{report.data}: {report.n_rows} rows, {report.n_classes} classes in {report.model_file}",
         *(f"note: {note}" for note in report.notes),
         "",
         f"accuracy {_share(report.accuracy)}   log loss {_loss(report.log_loss)}",
         "",
-        table,
+        classes,
         *([f"... and {hidden} classes more (--json shows all)"] if hidden > 0 else []),
         *(["", "most frequent confusions"] if report.confusions else []),
         *(f"  {c.label} taken for {c.predicted}: {c.n_rows}" for c in report.confusions),
@@ -66,27 +66,18 @@ def print_evaluation(report: EvaluationReport, console: Console | None = None) -
 
 
 def _score_table(report: FitReport) -> Table:
-    table = _table("", "rows", "accuracy", "log loss")
+    scored = table("", "rows", "accuracy", "log loss")
 
     def add(name: str, scores: Scores | None) -> None:
         if scores is not None:
             loss = _loss(scores.log_loss)
-            table.add_row(name, str(scores.n_rows), _share(scores.accuracy), loss)
+            scored.add_row(name, str(scores.n_rows), _share(scores.accuracy), loss)
 
     add("trained on", report.train)
     add("held out", report.held_out)
     add("trained again on all rows", report.all_rows)
     add("test", report.test)
-    return table
-
-
-def _table(first: str, *others: str) -> Table:
-    from rich.table import Table
-
-    table = Table(first, box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in others:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
+    return scored
 
 
 def _share(value: float) -> str:
@@ -95,18 +86,3 @@ def _share(value: float) -> str:
 
 def _loss(value: float) -> str:
     return f"{value:.4f}" if value < 1e6 else f"{value:.4g}"
-
-
-def _print(console: Console | None, *parts: RenderableType) -> None:
-    from rich.console import Console
-
-    class Piped(Console):
-        def on_broken_pipe(self) -> None:
-            """Leave it to the caller what a reader that has left means."""
-            raise  # rich calls this from its handler of BrokenPipeError
-
-    console = console or Piped(markup=False, highlight=False, emoji=False)
-    if not console.is_terminal:
-        console.width = _WIDTH
-    for part in parts:
-        console.print(part, soft_wrap=isinstance(part, str), markup=False)
