@@ -66,6 +66,7 @@ ESTIMATORS = {
 RESULTS = {
     "LinearGradients": ("inputs", "weight", "bias"),
     "GaussianGradients": ("inputs", "centers", "beta"),
+    "TopKTargets": ("indices", "probabilities", "tail"),
 }
 PUBLIC = [*FUNCTIONS, *ESTIMATORS]
 MODULES = ("bench", "metrics", "verify")
@@ -150,7 +151,7 @@ def failed_examples(public, name: str, known: dict | None = None) -> str:
     return "".join(report)
 
 
-@pytest.mark.parametrize("name", PUBLIC)
+@pytest.mark.parametrize("name", [*PUBLIC, "TopKTargets"])
 def test_examples_run(name):
     assert failed_examples(getattr(crossent, name), name) == ""
 

@@ -14,6 +14,7 @@ from ._version import __version__
 from .ops import (
     GaussianGradients,
     LinearGradients,
+    TopKTargets,
     binary_cross_entropy,
     binary_cross_entropy_value_and_grad,
     cross_entropy,
@@ -47,6 +48,7 @@ __all__ = [
     "LinearGradients",
     "RBFClassifier",
     "SoftmaxClassifier",
+    "TopKTargets",
     "__version__",
     "binary_cross_entropy",
     "binary_cross_entropy_value_and_grad",

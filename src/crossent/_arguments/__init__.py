@@ -45,14 +45,18 @@ from ._targets import (
     as_target,
     refuse_label,
     refuse_mass_on_masked_classes,
+    target_row_bytes,
     target_rows,
 )
+from ._top_k import TopKRows, TopKTargets
 
 __all__ = [
     "Gaussian",
     "Linear",
     "LossOptions",
     "Target",
+    "TopKRows",
+    "TopKTargets",
     "as_array",
     "as_binary_target",
     "as_class_mask",
@@ -83,5 +87,6 @@ __all__ = [
     "refuse_label",
     "refuse_mass_on_masked_classes",
     "row_shape",
+    "target_row_bytes",
     "target_rows",
 ]

@@ -18,6 +18,7 @@ from ._arrays import (
     row_shape,
 )
 from ._scalars import as_index
+from ._top_k import TopKRows, TopKTargets, as_top_k
 
 __all__ = [
     "Target",
@@ -26,6 +27,7 @@ __all__ = [
     "as_target",
     "refuse_label",
     "refuse_mass_on_masked_classes",
+    "target_row_bytes",
     "target_rows",
 ]
 
@@ -55,31 +57,42 @@ def as_class_mask(
 class Target(NamedTuple):
     """Labels int64 (M,) or targets (M, K) of any float, and which rows are ignored (None: none)."""
 
-    values: Array
+    values: Any  # an array, or TopKRows in the place of targets
     ignored: Array | None
 
 
-def target_rows(values: Array, rows: slice, dtype: np.dtype[Any]) -> Array:
+def target_rows(values: Array | TopKRows, rows: slice, dtype: np.dtype[Any]) -> Array:
     """Some rows of labels as they are, or of targets in the dtype that logits are computed in."""
+    if isinstance(values, TopKRows):
+        return values.dense(rows, compute_dtype(dtype))
     part = values[rows]
     return part if part.ndim == 1 else part.astype(compute_dtype(dtype), copy=False)
 
 
+def target_row_bytes(values: Array | TopKRows, dtype: np.dtype[Any]) -> int:
+    """How much memory :func:`target_rows` takes for each row."""
+    wide = compute_dtype(dtype)
+    if isinstance(values, TopKRows):
+        m = values.indices.shape[1]
+        return values.n_classes * wide.itemsize + m * (wide.itemsize + 2 * values.indices.itemsize)
+    return 0 if values.ndim == 1 or values.dtype == wide else values.shape[1] * wide.itemsize
+
+
 def as_target(
-    target: ArrayLike,
+    target: ArrayLike | TopKTargets,
     shape: tuple[int, ...],
     axis: int,
     dtype: np.dtype[Any],
     ignore_index: int | None = None,
 ) -> Target:
     """Tell labels from targets by shape; targets are checked here, labels' range by a kernel."""
+    if isinstance(target, TopKTargets):
+        _refuse_ignore_index(ignore_index)
+        rows = row_shape(shape, axis)
+        return Target(as_top_k(target, rows, shape[axis], compute_dtype(dtype)), None)
     array = as_array(target, "target")
     if array.shape == shape:
-        if ignore_index is not None:
-            raise ValueError(
-                "ignore_index belongs to integer labels; for probability targets give the row "
-                "a sample_weight of 0"
-            )
+        _refuse_ignore_index(ignore_index)
         return Target(_as_probabilities(array, axis, dtype), None)
     labels_shape = row_shape(shape, axis)
     if array.shape != labels_shape:
@@ -88,6 +101,14 @@ def as_target(
             f"ask for labels of shape {labels_shape} or targets of shape {shape}"
         )
     return _as_labels(array, ignore_index)
+
+
+def _refuse_ignore_index(ignore_index: int | None) -> None:
+    if ignore_index is not None:
+        raise ValueError(
+            "ignore_index belongs to integer labels; for probability targets give the row "
+            "a sample_weight of 0"
+        )
 
 
 def _as_labels(array: Array, ignore_index: int | None) -> Target:
@@ -106,7 +127,7 @@ def _as_labels(array: Array, ignore_index: int | None) -> Target:
     return Target(labels if is_plain(labels) else labels.copy(), ignored)
 
 
-def refuse_label(target: ArrayLike, index: int, n_classes: int) -> NoReturn:
+def refuse_label(target: ArrayLike | TopKTargets, index: int, n_classes: int) -> NoReturn:
     """Say which label is out of range."""
     array = np.asarray(target)
     where = ", ".join(str(int(i)) for i in np.unravel_index(index, array.shape))
@@ -136,12 +157,14 @@ def _as_probabilities(array: Array, axis: int, dtype: np.dtype[Any]) -> Array:
 
 
 def as_binary_target(
-    target: ArrayLike,
+    target: ArrayLike | TopKTargets,
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     ignore_index: int | None = None,
 ) -> Target:
     """Labels 0 and 1, or probabilities of class 1, one a row, as numbers (M,)."""
+    if isinstance(target, TopKTargets):
+        raise TypeError("target is a TopKTargets, which has classes: one logit a row has none")
     array = as_array(target, "target")
     check_same_shape(array.shape, shape, "target", "the logits, one label or probability each")
     if array.dtype.kind in "biu":
@@ -150,11 +173,7 @@ def as_binary_target(
         if wrong.any():
             refuse_label(array, int(wrong.argmax()), 2)
         return Target(labels.astype(compute_dtype(dtype)), ignored)
-    if ignore_index is not None:
-        raise ValueError(
-            "ignore_index belongs to integer labels; for probability targets give the row "
-            "a sample_weight of 0"
-        )
+    _refuse_ignore_index(ignore_index)
     values = as_vector(as_floating(array, "target")).astype(compute_dtype(dtype), copy=False)
     bad = ~((values >= 0.0) & (values <= 1.0))
     if bad.any():
@@ -168,7 +187,9 @@ def as_binary_target(
 def refuse_mass_on_masked_classes(truth: Target, mask: Array, absent: Array) -> None:
     """A label, or target mass, on a class that is masked is an error, except in absent rows."""
     values = truth.values
-    if values.ndim == 1:
+    if isinstance(values, TopKRows):
+        wrong = values.outside(mask) & ~absent
+    elif values.ndim == 1:
         kept = mask[values] if mask.ndim == 1 else mask[np.arange(len(values)), values]
         wrong = ~kept & ~absent
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._arguments import TopKTargets
 from ._binary import binary_cross_entropy, binary_cross_entropy_value_and_grad, sigmoid
 from ._cross_entropy import (
     cross_entropy,
@@ -22,6 +23,7 @@ from ._softmax import softmax, softmax_jacobian, softmax_jvp, softmax_vjp
 __all__ = [
     "GaussianGradients",
     "LinearGradients",
+    "TopKTargets",
     "binary_cross_entropy",
     "binary_cross_entropy_value_and_grad",
     "cross_entropy",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 
 from .. import _kernels
-from .._arguments import as_like, as_logits, as_rows, target_rows
+from .._arguments import TopKTargets, as_like, as_logits, as_rows, target_rows
 from .._typing import Array, ArrayLike, Floating
 from ._loss import LossKeywords, LossRows, plan_loss
 from ._rows import deliver, destination, rows_or_columns
@@ -31,7 +31,7 @@ class _Problem(NamedTuple):
 
 def _problem(
     logits: ArrayLike,
-    target: ArrayLike,
+    target: ArrayLike | TopKTargets,
     axis: int,
     options: LossKeywords,
     *,
@@ -49,7 +49,7 @@ def _problem(
 
 def cross_entropy(
     logits: ArrayLike,
-    target: ArrayLike,
+    target: ArrayLike | TopKTargets,
     *,
     axis: int = -1,
     class_weight: ArrayLike | None = None,
@@ -74,7 +74,8 @@ def cross_entropy(
         float16, bfloat16, float32 or float64; integers and bool are computed in float64.
     target : array_like
         Labels: any integer dtype, 0 ... K-1, shape of ``logits`` without the class axis.
-        Or targets: non-negative numbers of the shape of ``logits``; rows need not sum to one.
+        Or targets: non-negative numbers of the shape of ``logits``; rows need not sum to one;
+        or :class:`TopKTargets`, where a few classes a row have targets of their own.
     axis : int
         The class axis.
     class_weight : array_like, shape (K,), optional
@@ -158,7 +159,7 @@ def _value_and_grad(problem: _Problem, gradient: Array | None) -> Any:
 
 def cross_entropy_value_and_grad(
     logits: ArrayLike,
-    target: ArrayLike,
+    target: ArrayLike | TopKTargets,
     *,
     axis: int = -1,
     out: Array | None = None,
@@ -209,7 +210,7 @@ def cross_entropy_value_and_grad(
 
 def cross_entropy_jvp(
     logits: ArrayLike,
-    target: ArrayLike,
+    target: ArrayLike | TopKTargets,
     tangent: ArrayLike,
     *,
     axis: int = -1,
@@ -260,7 +261,7 @@ def cross_entropy_jvp(
 
 def cross_entropy_hvp(
     logits: ArrayLike,
-    target: ArrayLike,
+    target: ArrayLike | TopKTargets,
     tangent: ArrayLike,
     *,
     axis: int = -1,

@@ -13,6 +13,7 @@ import numpy as np
 from .. import _kernels
 from .._arguments import (
     Linear,
+    TopKTargets,
     as_cotangent,
     as_linear,
     as_needs,
@@ -50,7 +51,7 @@ class _Blocks(NamedTuple):
 def linear_cross_entropy(
     inputs: ArrayLike,
     weight: ArrayLike,
-    target: ArrayLike,
+    target: ArrayLike | TopKTargets,
     *,
     bias: ArrayLike | None = None,
     workspace_bytes: int | None = None,
@@ -65,7 +66,8 @@ def linear_cross_entropy(
     inputs : array_like, shape (..., n)
     weight : array_like, shape (K, n)
     target : array_like
-        Labels, shape (...), or targets, shape (..., K), as in :func:`cross_entropy`.
+        Labels, shape (...), or targets, shape (..., K) or :class:`TopKTargets`, as in
+        :func:`cross_entropy`.
     bias : array_like, shape (K,), optional
     workspace_bytes : int, optional
         Memory for blocks of logits and products, never more; by default 64 MiB, or one row if
@@ -101,7 +103,7 @@ def linear_cross_entropy(
 def linear_cross_entropy_value_and_grad(
     inputs: ArrayLike,
     weight: ArrayLike,
-    target: ArrayLike,
+    target: ArrayLike | TopKTargets,
     *,
     bias: ArrayLike | None = None,
     workspace_bytes: int | None = None,
@@ -162,7 +164,7 @@ def linear_cross_entropy_value_and_grad(
     return loss, gradients
 
 
-def _plan(layer: Linear, target: ArrayLike, options: LossKeywords) -> LossRows:
+def _plan(layer: Linear, target: ArrayLike | TopKTargets, options: LossKeywords) -> LossRows:
     shape = (*layer.shape, len(layer.weight))
     return plan_loss(shape, len(shape) - 1, layer.inputs.dtype, target, **options)
 

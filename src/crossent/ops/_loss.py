@@ -11,6 +11,8 @@ from .. import _kernels
 from .._arguments import (
     LossOptions,
     Target,
+    TopKRows,
+    TopKTargets,
     as_binary_target,
     as_class_mask,
     as_normalizer,
@@ -93,7 +95,7 @@ class Reduction(NamedTuple):
 class LossRows(NamedTuple):
     """One loss over rows, checked: everything but the logits themselves."""
 
-    target: Array  # labels int64 (M,) or targets (M, K)
+    target: Any  # labels int64 (M,) or targets (M, K); TopKRows in the place of targets
     row_weight: Array | None  # float64 (M,), 0 where a row is absent; None: all 1
     options: LossOptions
     reduction: Reduction
@@ -103,7 +105,7 @@ def plan_loss(
     shape: tuple[int, ...],
     axis: int,
     dtype: np.dtype[Any],
-    target: ArrayLike,
+    target: ArrayLike | TopKTargets,
     *,
     class_weight: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
@@ -146,6 +148,8 @@ def plan_loss(
             unseen = absent if weight is None else absent | (weight == 0.0)
             refuse_mass_on_masked_classes(truth, mask, unseen)
     weight, n_present = _with_absent(weight, absent, math.prod(rows))
+    if isinstance(truth.values, TopKRows):
+        truth = truth._replace(values=truth.values.spread(options.mask, weight))
     of_target = None
     if options.class_weight is not None:
         of_target = _weight_of_target(truth, options.class_weight)
@@ -157,7 +161,7 @@ def plan_loss(
 def plan_binary_loss(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
-    target: ArrayLike,
+    target: ArrayLike | TopKTargets,
     *,
     class_weight: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
@@ -199,10 +203,14 @@ def _with_absent(
 
 def _weight_of_target(truth: Target, class_weight: Array) -> Array:
     """o_i: the class weight of a label, or its mean under the targets (1 for a row of zeros)."""
-    if truth.values.ndim == 1:
-        return class_weight[truth.values]
-    mass = truth.values.sum(axis=1, dtype=np.float64)
-    weighted = np.einsum("ik,k->i", truth.values, class_weight)
+    values = truth.values
+    if isinstance(values, TopKRows):
+        mass, weighted = values.mass(), values.weighted(class_weight)
+    elif values.ndim == 1:
+        return class_weight[values]
+    else:
+        mass = values.sum(axis=1, dtype=np.float64)
+        weighted = np.einsum("ik,k->i", values, class_weight)
     return np.where(mass > 0.0, weighted / np.where(mass > 0.0, mass, 1.0), 1.0)
 
 
