@@ -49,6 +49,8 @@ FUNCTIONS = {
         "inputs, weight, target, *, bias=None, workspace_bytes=None, "
         "needs=('inputs', 'weight', 'bias'), cotangent=None, **options"
     ),
+    "sample": "logits, size=None, *, axis=-1, where=None, rng",
+    "linear_sample": "inputs, weight, size=None, *, bias=None, workspace_bytes=None, rng",
     "gaussian_features": "inputs, centers, beta, *, kind='additive', out=None",
     "gaussian_features_vjp": "inputs, centers, beta, cotangent, *, kind='additive'",
     "set_num_threads": "n",

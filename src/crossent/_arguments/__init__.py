@@ -14,6 +14,7 @@ from ._arrays import (
     compute_dtype,
     is_plain,
     normalized_axis,
+    refuse_undrawable,
     row_shape,
 )
 from ._layers import (
@@ -35,6 +36,8 @@ from ._scalars import (
     as_normalizer,
     as_number,
     as_positive,
+    as_rng,
+    as_size,
     as_thread_count,
     check_choice,
 )
@@ -72,8 +75,10 @@ __all__ = [
     "as_number",
     "as_output",
     "as_positive",
+    "as_rng",
     "as_rows",
     "as_sample_weight",
+    "as_size",
     "as_target",
     "as_thread_count",
     "as_vector",
@@ -86,6 +91,7 @@ __all__ = [
     "normalized_axis",
     "refuse_label",
     "refuse_mass_on_masked_classes",
+    "refuse_undrawable",
     "row_shape",
     "target_row_bytes",
     "target_rows",

@@ -22,6 +22,7 @@ __all__ = [
     "compute_dtype",
     "is_plain",
     "normalized_axis",
+    "refuse_undrawable",
     "row_shape",
 ]
 
@@ -136,3 +137,15 @@ def as_vector(array: Array) -> Array:
     """All entries as one C-contiguous vector, a view where the memory allows."""
     flat = array.reshape(-1)
     return flat if is_plain(flat) else flat.copy()
+
+
+def refuse_undrawable(largest: Array, first_row: int) -> None:
+    """Rows whose largest logit is no number have no class that could be drawn."""
+    bad = ~np.isfinite(largest)
+    if bad.any():
+        index = int(bad.argmax())
+        value = float(largest[index])
+        said = "all classes are masked or at -inf" if value == -math.inf else f"it holds {value}"
+        raise ValueError(
+            f"row {first_row + index} of the logits has no softmax to draw from: {said}"
+        )

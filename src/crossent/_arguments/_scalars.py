@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ __all__ = [
     "as_normalizer",
     "as_number",
     "as_positive",
+    "as_rng",
+    "as_size",
     "as_thread_count",
     "check_choice",
 ]
@@ -71,3 +74,29 @@ def as_thread_count(n: int) -> int:
     if not 1 <= count <= _MOST_THREADS:
         raise ValueError(f"the number of threads must be in 1 ... {_MOST_THREADS}, got {count}")
     return count
+
+
+def as_size(size: int | Sequence[int] | None) -> tuple[int, ...]:
+    """The axes of repeated draws: a number or a tuple of them; None is no axis."""
+    if size is None:
+        return ()
+    given = size if isinstance(size, (tuple, list)) else (size,)
+    axes = tuple(as_index(n, "each of size") for n in given)
+    if any(n < 0 for n in axes):
+        raise ValueError(f"size must not be negative, got {size!r}")
+    return axes
+
+
+def as_rng(rng: Any) -> np.random.Generator:
+    """A generator, or a new one from a seed; None makes one that is different each time."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    try:
+        seed = None if rng is None else as_index(rng, "rng")
+    except TypeError:
+        raise TypeError(
+            f"rng must be a numpy.random.Generator, an integer as its seed, or None, got {rng!r}"
+        ) from None
+    if seed is not None and seed < 0:
+        raise ValueError(f"rng is the seed {seed}, but a seed must not be negative")
+    return np.random.default_rng(seed)

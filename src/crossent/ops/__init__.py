@@ -18,6 +18,7 @@ from ._linear_cross_entropy import (
 )
 from ._log_softmax import log_softmax, log_softmax_jacobian, log_softmax_jvp, log_softmax_vjp
 from ._logsumexp import logsumexp, logsumexp_jvp, logsumexp_vjp
+from ._sample import linear_sample, sample
 from ._softmax import softmax, softmax_jacobian, softmax_jvp, softmax_vjp
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "gaussian_features_vjp",
     "linear_cross_entropy",
     "linear_cross_entropy_value_and_grad",
+    "linear_sample",
     "log_softmax",
     "log_softmax_jacobian",
     "log_softmax_jvp",
@@ -41,6 +43,7 @@ __all__ = [
     "logsumexp",
     "logsumexp_jvp",
     "logsumexp_vjp",
+    "sample",
     "sigmoid",
     "softmax",
     "softmax_jacobian",
