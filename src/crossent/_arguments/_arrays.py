@@ -53,7 +53,10 @@ def as_floating(array: ArrayLike, name: str) -> Floating:
 def as_logits(array: ArrayLike, axis: int, name: str = "logits") -> tuple[Floating, int]:
     """The floating array and its class axis as a non-negative number; K = 0 is an error."""
     logits = as_floating(array, name)
-    axis = normalized_axis(axis, logits.ndim, name)
+    if axis == -1 and type(axis) is int and logits.ndim:
+        axis = logits.ndim - 1
+    else:
+        axis = normalized_axis(axis, logits.ndim, name)
     if logits.shape[axis] == 0:
         raise ValueError(
             f"{name} has shape {logits.shape}: its class axis {axis} is empty, "
@@ -79,6 +82,8 @@ def normalized_axis(axis: int, ndim: int, name: str) -> int:
 
 def as_array(array: ArrayLike, name: str) -> Array:
     """Any array_like as an array; a masked array, whose mask would be lost, is refused."""
+    if type(array) is np.ndarray:
+        return array
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: pass its data, and the mask as `where`")
     return np.asarray(array)
@@ -99,7 +104,7 @@ def check_same_shape(shape: tuple[int, ...], wanted: tuple[int, ...], name: str,
 
 def row_shape(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
     """The shape without its class axis."""
-    return shape[:axis] + shape[axis + 1 :]
+    return shape[:axis] if axis == len(shape) - 1 else shape[:axis] + shape[axis + 1 :]
 
 
 def as_rows(array: Array, axis: int) -> Array:
@@ -112,7 +117,8 @@ def as_rows(array: Array, axis: int) -> Array:
 
 
 def is_plain(array: Array) -> bool:
-    return bool(array.flags.c_contiguous and array.flags.aligned)
+    flags = array.flags
+    return flags.c_contiguous and flags.aligned
 
 
 def as_output(

@@ -47,7 +47,7 @@ def as_index(value: Any, name: str) -> int:
 
 def as_positive(value: Any, name: str) -> float:
     """A positive finite number as a float."""
-    number = as_number(value, name)
+    number = value if type(value) is float else as_number(value, name)
     if not (0.0 < number < math.inf):
         raise ValueError(f"{name} must be positive and finite, got {value!r}")
     return number

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, NoReturn
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 _BLOCK_ELEMENTS = 1 << 16
+_LABELS = np.dtype(np.int64)
 
 
 def as_class_mask(
@@ -54,7 +56,8 @@ def as_class_mask(
     return as_rows(mask, axis)
 
 
-class Target(NamedTuple):
+@dataclass(slots=True)
+class Target:
     """Labels int64 (M,) or targets (M, K) of any float, and which rows are ignored (None: none)."""
 
     values: Any  # an array, or TopKRows in the place of targets
@@ -91,13 +94,14 @@ def as_target(
         rows = row_shape(shape, axis)
         return Target(as_top_k(target, rows, shape[axis], compute_dtype(dtype)), None)
     array = as_array(target, "target")
-    if array.shape == shape:
+    found = array.shape
+    if found == shape:
         _refuse_ignore_index(ignore_index)
         return Target(_as_probabilities(array, axis, dtype), None)
     labels_shape = row_shape(shape, axis)
-    if array.shape != labels_shape:
+    if found != labels_shape:
         raise ValueError(
-            f"target has shape {array.shape}, but logits of shape {shape} with class axis {axis} "
+            f"target has shape {found}, but logits of shape {shape} with class axis {axis} "
             f"ask for labels of shape {labels_shape} or targets of shape {shape}"
         )
     return _as_labels(array, ignore_index)
@@ -112,7 +116,8 @@ def _refuse_ignore_index(ignore_index: int | None) -> None:
 
 
 def _as_labels(array: Array, ignore_index: int | None) -> Target:
-    if array.dtype.kind not in "biu" and array.size:
+    is_int64 = array.dtype == _LABELS
+    if not is_int64 and array.dtype.kind not in "biu" and array.size:
         raise TypeError(
             f"labels must be integers, but their dtype is {array.dtype}: pass labels.astype(int), "
             "or targets of the logits' shape if they are probabilities"
@@ -123,8 +128,11 @@ def _as_labels(array: Array, ignore_index: int | None) -> Target:
         if mask.any():
             ignored = mask.reshape(-1)
             array = np.where(mask, array.dtype.type(0), array)
-    labels = array.reshape(-1).astype(np.int64, copy=False)
-    return Target(labels if is_plain(labels) else labels.copy(), ignored)
+    if array.ndim != 1:
+        array = array.reshape(-1)
+    if not is_int64:
+        array = array.astype(_LABELS)
+    return Target(array if is_plain(array) else array.copy(), ignored)
 
 
 def refuse_label(target: ArrayLike | TopKTargets, index: int, n_classes: int) -> NoReturn:
@@ -162,17 +170,13 @@ def as_binary_target(
     dtype: np.dtype[Any],
     ignore_index: int | None = None,
 ) -> Target:
-    """Labels 0 and 1, or probabilities of class 1, one a row, as numbers (M,)."""
+    """Labels, whose range a kernel checks, or probabilities of class 1, one a row, (M,)."""
     if isinstance(target, TopKTargets):
         raise TypeError("target is a TopKTargets, which has classes: one logit a row has none")
     array = as_array(target, "target")
     check_same_shape(array.shape, shape, "target", "the logits, one label or probability each")
     if array.dtype.kind in "biu":
-        labels, ignored = _as_labels(array, ignore_index)
-        wrong = (labels < 0) | (labels > 1)
-        if wrong.any():
-            refuse_label(array, int(wrong.argmax()), 2)
-        return Target(labels.astype(compute_dtype(dtype)), ignored)
+        return _as_labels(array, ignore_index)
     _refuse_ignore_index(ignore_index)
     values = as_vector(as_floating(array, "target")).astype(compute_dtype(dtype), copy=False)
     bad = ~((values >= 0.0) & (values <= 1.0))

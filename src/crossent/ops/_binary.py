@@ -7,7 +7,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from .. import _kernels
-from .._arguments import as_floating, as_output, as_vector
+from .._arguments import as_floating, as_output, as_vector, compute_dtype
 from .._typing import Array, ArrayLike, Floating
 from ._loss import LossRows, plan_binary_loss
 from ._rows import scalar_or_array
@@ -142,8 +142,9 @@ def binary_cross_entropy(
 def _value_and_grad(logits: Floating, plan: LossRows, gradient: Array | None) -> Any:
     losses = plan.reduction.memory()
     factor = plan.reduction.gradient_factor
+    target = plan.target.astype(compute_dtype(logits.dtype), copy=False)
     total = _kernels.binary_cross_entropy_elements(
-        logits, plan.target, plan.row_weight, factor, plan.options, losses, gradient
+        logits, target, plan.row_weight, factor, plan.options, losses, gradient
     )
     return plan.reduction.of_losses(losses, total)
 

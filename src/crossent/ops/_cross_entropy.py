@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -20,31 +20,16 @@ __all__ = [
 ]
 
 
-class _Problem(NamedTuple):
-    """Checked arguments: the logits as given and as rows or columns, and the loss over them."""
+def _rows_of(logits: Floating, axis: int, plan: LossRows, columns: bool) -> Floating:
+    """The logits as the kernels take them; targets are brought into the form for it, too.
 
-    logits: Floating
-    axis: int
-    rows: Floating
-    loss: LossRows
-
-
-def _problem(
-    logits: ArrayLike,
-    target: ArrayLike | TopKTargets,
-    axis: int,
-    options: LossKeywords,
-    *,
-    columns: bool = False,
-) -> _Problem:
-    """Check all arguments; ``columns`` says that the kernel for labels can take columns."""
-    z, axis = as_logits(logits, axis)
-    plan = plan_loss(z.shape, axis, z.dtype, target, **options)
+    ``columns`` says that the kernel can take columns, which it can for labels without a mask.
+    """
     if plan.target.ndim == 2:
-        plan = plan._replace(target=target_rows(plan.target, slice(None), z.dtype))
-    if columns and plan.target.ndim == 1 and plan.options.mask is None:
-        return _Problem(z, axis, rows_or_columns(z, axis), plan)
-    return _Problem(z, axis, as_rows(z, axis), plan)
+        plan.target = target_rows(plan.target, slice(None), logits.dtype)
+    elif columns and plan.options.mask is None:
+        return rows_or_columns(logits, axis)
+    return as_rows(logits, axis)
 
 
 def cross_entropy(
@@ -131,29 +116,33 @@ def cross_entropy(
     >>> float(ce.cross_entropy([[40.0, 0.0]], [0]))
     4.248354255291589e-18
     """
-    options: LossKeywords = {
-        "class_weight": class_weight,
-        "sample_weight": sample_weight,
-        "ignore_index": ignore_index,
-        "label_smoothing": label_smoothing,
-        "temperature": temperature,
-        "softcap": softcap,
-        "z_loss": z_loss,
-        "where": where,
-        "reduction": reduction,
-        "normalizer": normalizer,
-        "empty": empty,
-    }
-    return _value_and_grad(_problem(logits, target, axis, options, columns=True), None)
+    z, axis = as_logits(logits, axis)
+    plan = plan_loss(
+        z.shape,
+        axis,
+        z.dtype,
+        target,
+        class_weight=class_weight,
+        sample_weight=sample_weight,
+        ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+        temperature=temperature,
+        softcap=softcap,
+        z_loss=z_loss,
+        where=where,
+        reduction=reduction,
+        normalizer=normalizer,
+        empty=empty,
+    )
+    return _value_and_grad(_rows_of(z, axis, plan, True), plan, None)
 
 
-def _value_and_grad(problem: _Problem, gradient: Array | None) -> Any:
+def _value_and_grad(rows: Floating, plan: LossRows, gradient: Array | None) -> Any:
     """The reduced loss; the gradient of the rows, where memory for it is given."""
-    target, row_weight, options, reduction = problem.loss
-    rows = problem.rows
-    losses = reduction.memory()
+    target, reduction = plan.target, plan.reduction
+    losses, factor = reduction.memory(), reduction.gradient_factor
     kernel = _kernels.cross_entropy_rows if rows.ndim == 2 else _kernels.cross_entropy_columns
-    total = kernel(rows, target, row_weight, reduction.gradient_factor, options, losses, gradient)
+    total = kernel(rows, target, plan.row_weight, factor, plan.options, losses, gradient)
     return reduction.of_losses(losses, total)
 
 
@@ -201,11 +190,13 @@ def cross_entropy_value_and_grad(
     >>> gradient
     array([[ 0.5, -0.5]])
     """
-    problem = _problem(logits, target, axis, options, columns=True)
-    result = destination(out, problem.logits, problem.axis, problem.rows, problem.loss.target)
-    loss = _value_and_grad(problem, result)
-    problem.loss.reduction.of_gradient(result)
-    return loss, deliver(result, out, problem.logits.shape, problem.axis)
+    z, axis = as_logits(logits, axis)
+    plan = plan_loss(z.shape, axis, z.dtype, target, **options)
+    rows = _rows_of(z, axis, plan, True)
+    result = destination(out, z, axis, rows, plan.target)
+    loss = _value_and_grad(rows, plan, result)
+    plan.reduction.of_gradient(result)
+    return loss, deliver(result, out, z.shape, axis)
 
 
 def cross_entropy_jvp(
@@ -247,16 +238,19 @@ def cross_entropy_jvp(
     >>> float(slope)
     -0.5
     """
-    problem = _problem(logits, target, axis, options)
-    dz = as_rows(as_like(tangent, problem.logits, "tangent"), problem.axis)
-    truth, row_weight, loss_options, reduction = problem.loss
-    losses, tangents = np.empty(len(problem.rows)), np.empty(len(problem.rows))
+    z, axis = as_logits(logits, axis)
+    plan = plan_loss(z.shape, axis, z.dtype, target, **options)
+    rows = _rows_of(z, axis, plan, False)
+    dz = as_rows(as_like(tangent, z, "tangent"), axis)
+    reduction = plan.reduction
+    losses, tangents = both = np.empty((2, len(rows)))
     _kernels.cross_entropy_jvp_rows(
-        problem.rows, truth, dz, row_weight, loss_options, losses, tangents
+        rows, plan.target, dz, plan.row_weight, plan.options, losses, tangents
     )
     if reduction.kind == "none":
         return reduction.of_rows(losses), reduction.of_rows(tangents)
-    return reduction.of_sum(float(losses.sum())), reduction.of_sum(float(tangents.sum()))
+    loss, loss_tangent = both.sum(axis=1).tolist()
+    return reduction.of_sum(loss), reduction.of_sum(loss_tangent)
 
 
 def cross_entropy_hvp(
@@ -302,13 +296,14 @@ def cross_entropy_hvp(
     >>> ce.cross_entropy_hvp([[0.0, 0.0]], [1], [[1.0, 0.0]])
     array([[ 0.25, -0.25]])
     """
-    problem = _problem(logits, target, axis, options)
-    dz = as_rows(as_like(tangent, problem.logits, "tangent"), problem.axis)
-    truth, row_weight, loss_options, reduction = problem.loss
-    result = destination(out, problem.logits, problem.axis, problem.rows, truth, dz)
+    z, axis = as_logits(logits, axis)
+    plan = plan_loss(z.shape, axis, z.dtype, target, **options)
+    rows = _rows_of(z, axis, plan, False)
+    dz = as_rows(as_like(tangent, z, "tangent"), axis)
+    result = destination(out, z, axis, rows, plan.target, dz)
     _kernels.cross_entropy_hvp_rows(
-        problem.rows, truth, dz, row_weight, reduction.gradient_factor, loss_options,
+        rows, plan.target, dz, plan.row_weight, plan.reduction.gradient_factor, plan.options,
         gauss_newton, result,
     )  # fmt: skip
-    reduction.of_gradient(result)
-    return deliver(result, out, problem.logits.shape, problem.axis)
+    plan.reduction.of_gradient(result)
+    return deliver(result, out, z.shape, axis)

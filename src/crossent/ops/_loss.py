@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, TypedDict
+from dataclasses import dataclass
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -49,7 +50,8 @@ class LossKeywords(TypedDict, total=False):
     empty: str
 
 
-class Reduction(NamedTuple):
+@dataclass(slots=True)
+class Reduction:
     """How the losses of the rows become what is returned."""
 
     kind: str  # "none", "sum" or "mean"
@@ -92,7 +94,8 @@ class Reduction(NamedTuple):
             gradient[...] = self.empty
 
 
-class LossRows(NamedTuple):
+@dataclass(slots=True)
+class LossRows:
     """One loss over rows, checked: everything but the logits themselves."""
 
     target: Any  # labels int64 (M,) or targets (M, K); TopKRows in the place of targets
@@ -134,9 +137,7 @@ def plan_loss(
     rows = row_shape(shape, axis)
     truth = as_target(target, shape, axis, dtype, ignore_index)
     if truth.values.ndim == 1:
-        bad = _kernels.first_bad_label(truth.values, shape[axis])
-        if bad >= 0:
-            refuse_label(target, bad, shape[axis])
+        _check_labels(truth.values, target, shape[axis])
     weight = as_sample_weight(sample_weight, rows)
     absent = truth.ignored
     if where is not None:
@@ -149,7 +150,7 @@ def plan_loss(
             refuse_mass_on_masked_classes(truth, mask, unseen)
     weight, n_present = _with_absent(weight, absent, math.prod(rows))
     if isinstance(truth.values, TopKRows):
-        truth = truth._replace(values=truth.values.spread(options.mask, weight))
+        truth.values = truth.values.spread(options.mask, weight)
     of_target = None
     if options.class_weight is not None:
         of_target = _weight_of_target(truth, options.class_weight)
@@ -180,8 +181,10 @@ def plan_binary_loss(
         2, class_weight=class_weight, label_smoothing=label_smoothing, temperature=temperature
     )
     truth = as_binary_target(target, shape, dtype, ignore_index)
+    if truth.values.dtype.kind == "i":
+        _check_labels(truth.values, target, 2)
     weight = as_sample_weight(sample_weight, shape)
-    weight, n_present = _with_absent(weight, truth.ignored, math.prod(shape))
+    weight, n_present = _with_absent(weight, truth.ignored, len(truth.values))
     of_target = None
     if options.class_weight is not None:
         negative, positive = options.class_weight
@@ -189,6 +192,13 @@ def plan_binary_loss(
     divisor = 1.0 if reduction != "mean" else _divisor(normalizer, weight, n_present, of_target)
     reduced = Reduction(reduction, divisor, _empty_mean(empty, divisor), dtype, shape)
     return LossRows(truth.values, weight, options, reduced)
+
+
+def _check_labels(labels: Array, target: Any, n_classes: int) -> None:
+    """Every label in 0 ... K-1; the error shows ``target``, as it was given."""
+    bad = _kernels.first_bad_label(labels, n_classes)
+    if bad >= 0:
+        refuse_label(target, bad, n_classes)
 
 
 def _with_absent(

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .._arguments import as_class_mask, as_output, as_rows
+from .._arguments import as_class_mask, as_output, as_rows, is_plain
 from .._typing import Array, ArrayLike, Floating
 
 __all__ = ["deliver", "destination", "masked_rows", "rows_or_columns", "scalar_or_array"]
@@ -20,7 +20,7 @@ def rows_or_columns(logits: Floating, axis: int) -> Floating:
     shape = logits.shape
     if axis == len(shape) - 1 or shape[axis] > _MOST_CLASSES_IN_COLUMNS:
         return as_rows(logits, axis)
-    if not (logits.flags.c_contiguous and logits.flags.aligned):
+    if not is_plain(logits):
         return as_rows(logits, axis)
     return logits.reshape(math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
 
@@ -32,7 +32,7 @@ def masked_rows(
 
     Without a mask: rows or columns of the logits as they are, and None.
     """
-    mask = as_class_mask(where, logits.shape, axis)
+    mask = None if where is None else as_class_mask(where, logits.shape, axis)
     if mask is None:
         return rows_or_columns(logits, axis), None
     rows = as_rows(logits, axis)
@@ -47,24 +47,29 @@ def destination(
 
     A kernel may write over ``rows``, its first argument, but over nothing else that it reads.
     """
-    if as_output(out, like.shape, like.dtype) is None:
+    if out is None:
         return np.empty(rows.shape, like.dtype)
-    assert out is not None
+    as_output(out, like.shape, like.dtype)
     in_order = axis == like.ndim - 1 or rows.ndim == 3
-    if in_order and out.flags.c_contiguous and out.flags.aligned:
+    if in_order and is_plain(out):
         result = out if out.ndim == rows.ndim == 2 else out.reshape(rows.shape)
-        if _may_write(result, rows) and not any(
-            np.may_share_memory(result, other) for other in others
-        ):
+        if _may_write(result, rows) and all(_apart(result, other) for other in others):
             return result
     return np.empty(rows.shape, like.dtype)
 
 
 def _may_write(result: Array, rows: Array) -> bool:
     """Whether the result is the rows themselves, or shares nothing with them."""
-    if result is rows or not np.may_share_memory(result, rows):
+    if result is rows or _apart(result, rows):
         return True
     return result.__array_interface__["data"][0] == rows.__array_interface__["data"][0]
+
+
+def _apart(one: Array, other: Array) -> bool:
+    """Whether two arrays share no memory; two that own theirs cannot, which is quickly seen."""
+    if one is not other and one.flags.owndata and other.flags.owndata:
+        return True
+    return not np.may_share_memory(one, other)
 
 
 def deliver(result: Floating, out: Array | None, shape: tuple[int, ...], axis: int) -> Floating:
@@ -72,7 +77,7 @@ def deliver(result: Floating, out: Array | None, shape: tuple[int, ...], axis: i
     if axis == len(shape) - 1 or result.ndim == 3:
         if out is None:
             return result if result.shape == shape else result.reshape(shape)
-        if result is not out and not np.may_share_memory(result, out):
+        if result is not out and _apart(result, out):
             out[...] = result.reshape(shape)
         return out
     if out is None:
@@ -84,8 +89,8 @@ def deliver(result: Floating, out: Array | None, shape: tuple[int, ...], axis: i
 
 def scalar_or_array(values: Floating, shape: tuple[int, ...], out: Array | None = None) -> Floating:
     """One value a row in the caller's shape: a NumPy scalar where that shape is ()."""
-    if as_output(out, shape, values.dtype) is None:
+    if out is None:
         return values.reshape(shape)[()]
-    assert out is not None
+    as_output(out, shape, values.dtype)
     out[...] = values.reshape(shape)
     return out
