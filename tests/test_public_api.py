@@ -49,6 +49,13 @@ FUNCTIONS = {
         "inputs, weight, target, *, bias=None, workspace_bytes=None, "
         "needs=('inputs', 'weight', 'bias'), cotangent=None, **options"
     ),
+    "linear_cross_entropy_jvp": (
+        "inputs, weight, target, *, tangents, bias=None, workspace_bytes=None, **options"
+    ),
+    "linear_cross_entropy_hvp": (
+        "inputs, weight, target, *, tangents, bias=None, gauss_newton=False, workspace_bytes=None, "
+        "needs=('inputs', 'weight', 'bias'), cotangent=None, **options"
+    ),
     "sample": "logits, size=None, *, axis=-1, where=None, rng",
     "linear_sample": "inputs, weight, size=None, *, bias=None, workspace_bytes=None, rng",
     "gaussian_features": "inputs, centers, beta, *, kind='additive', out=None",

@@ -45,6 +45,8 @@ PROMISED = {
     "binary_cross_entropy_value_and_grad": 3.0,
     "linear_cross_entropy": 1.0,
     "linear_cross_entropy_value_and_grad": 1.5,
+    "linear_cross_entropy_jvp": 1.0,
+    "linear_cross_entropy_hvp": 1.5,
 }
 
 

@@ -116,6 +116,12 @@ ERRORS = [
      ValueError, "needs a cotangent"),
     ("cotangent of a mean", lambda: ce.linear_cross_entropy_value_and_grad(Z, Z, T, cotangent=T),
      ValueError, "leave it out"),
+    ("tangents", lambda: ce.linear_cross_entropy_jvp(Z, Z, T, tangents=Z), TypeError,
+     r"LinearGradients\(inputs, weight, bias\)"),
+    ("tangent shape", lambda: ce.linear_cross_entropy_jvp(Z, Z, T, tangents=(T, None, None)),
+     ValueError, "tangents.inputs has shape"),
+    ("tangent of no bias", lambda: ce.linear_cross_entropy_hvp(Z, Z, T, tangents=(None, None, T)),
+     ValueError, "there is no bias"),
     ("threads", lambda: ce.set_num_threads(0), ValueError, r"in 1 ... 1024"),
     ("threads type", lambda: ce.set_num_threads("2"), TypeError, "must be one integer"),
 ]  # fmt: skip

@@ -6,40 +6,8 @@ import numpy as np
 import pytest
 
 import crossent as ce
-
-RNG = np.random.default_rng(11)
-N, D, K = 37, 5, 13
-X, W, B = RNG.normal(size=(N, D)), RNG.normal(size=(K, D)), RNG.normal(size=K)
-LABELS = RNG.integers(0, K, N)
-WHERE = RNG.random((N, K)) > 0.3
-WHERE[np.arange(N), LABELS] = True
-WHERE[3] = False
-COLUMNS = np.ones(K, bool)
-COLUMNS[[2, 7]] = False
-KEPT = np.where(COLUMNS[LABELS], LABELS, 0)
-TARGETS = ce.softmax(RNG.normal(size=(N, K)))
-OPTIONS = {
-    "plain": (LABELS, {}),
-    "targets": (TARGETS, {}),
-    "all options": (
-        LABELS,
-        {
-            "class_weight": RNG.random(K),
-            "sample_weight": RNG.random(N) * (np.arange(N) % 3 > 0),
-            "ignore_index": 4,
-            "label_smoothing": 0.1,
-            "temperature": 1.5,
-            "softcap": 4.0,
-            "z_loss": 0.01,
-            "where": WHERE,
-            "normalizer": "count",
-        },
-    ),
-    "columns": (KEPT, {"where": COLUMNS, "reduction": "sum"}),
-    "soft options": (TARGETS, {"class_weight": RNG.random(K), "label_smoothing": 0.2}),
-    "ignored": (np.full(N, -100), {"ignore_index": -100}),
-    "ignored, zero": (np.full(N, -100), {"ignore_index": -100, "empty": "zero"}),
-}
+from crossent.ops._linear import _problem, _value_and_grad
+from tests.ops.linear_options import LABELS, OPTIONS, RNG, TARGETS, B, D, K, N, W, X
 
 
 @pytest.mark.parametrize("workspace", [None, 4096, 1200])
@@ -179,6 +147,60 @@ def test_targets_and_masks_are_converted_block_by_block(dtype):
     tracemalloc.stop()
     formulas = 0 if ce.build_info()["kernels"] == "native" else 16 * 8 * max(k, 1 << 14)
     assert peak <= x.nbytes + w.nbytes + 2 * workspace + formulas + (1 << 16)
+
+
+@pytest.mark.parametrize("workspace", [None, 1200])
+@pytest.mark.parametrize("target", [LABELS, TARGETS])
+def test_absent_rows_cost_no_product(target, workspace):
+    rows = []
+
+    def counted(a, b, out):
+        if b.shape == (D, K):
+            rows.append(len(a))
+        np.matmul(a, b, out=out)
+
+    weights = np.where(np.arange(N) % 4 == 1, 0.5, 0.0)
+    options = {"sample_weight": weights, "reduction": "sum"}
+    problem = _problem.linear_problem(X, W, target, B, workspace, options, counted)
+    loss, found = _value_and_grad.value_and_grad(problem, ("inputs", "weight", "bias"), None)
+    assert sum(rows) == np.count_nonzero(weights)
+    some = weights > 0
+    expected = ce.linear_cross_entropy_value_and_grad(
+        X[some], W, target[some], bias=B, reduction="sum"
+    )
+    np.testing.assert_allclose(loss, 0.5 * expected[0], rtol=1e-14)
+    np.testing.assert_allclose(found.weight, 0.5 * expected[1].weight, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(found.inputs[some], 0.5 * expected[1].inputs, rtol=0, atol=1e-14)
+    assert not found.inputs[~some].any()
+
+
+@pytest.mark.parametrize("workspace", [900, 1200, 4096])
+def test_16_bit_gradients_are_summed_in_parts_that_fit(workspace):
+    x, w, b = X.astype("f2"), W.astype("f2"), B.astype("f2")
+    whole = ce.linear_cross_entropy_value_and_grad(x, w, LABELS, bias=b)
+    parts = ce.linear_cross_entropy_value_and_grad(x, w, LABELS, bias=b, workspace_bytes=workspace)
+    np.testing.assert_allclose(parts[0], whole[0], rtol=1e-6)
+    for part, expected in zip(parts[1], whole[1], strict=True):
+        np.testing.assert_allclose(part, expected, rtol=2.0**-10, atol=1e-7)
+
+
+@pytest.mark.parametrize("layout", ["Fortran", "strided", "reversed", "double", "whole numbers"])
+@pytest.mark.parametrize("workspace", [None, 1200])
+def test_layers_laid_out_in_any_way(layout, workspace):
+    x, w = {
+        "Fortran": lambda: (np.asfortranarray(X), np.asfortranarray(W)),
+        "strided": lambda: (np.repeat(X, 2, axis=1)[:, ::2], np.repeat(W, 3, axis=0)[::3]),
+        "reversed": lambda: (X[:, ::-1].copy()[:, ::-1], W[::-1].copy()[::-1]),
+        "double": lambda: (X, W.astype("f4")),
+        "whole numbers": lambda: (np.rint(X).astype("i4"), np.rint(W).astype("i1")),
+    }[layout]()
+    loss, g = ce.linear_cross_entropy_value_and_grad(x, w, LABELS, workspace_bytes=workspace)
+    expected, truth = ce.linear_cross_entropy_value_and_grad(
+        np.array(x, float), np.array(w, float), LABELS
+    )
+    np.testing.assert_allclose(loss, expected, rtol=1e-13)
+    np.testing.assert_allclose(g.weight, truth.weight, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(g.inputs, truth.inputs, rtol=0, atol=1e-14)
 
 
 def test_no_rows():

@@ -24,6 +24,7 @@ from ._layers import (
     as_gaussian,
     as_linear,
     as_needs,
+    as_tangents,
     as_workspace,
 )
 from ._options import (
@@ -79,6 +80,7 @@ __all__ = [
     "as_rows",
     "as_sample_weight",
     "as_size",
+    "as_tangents",
     "as_target",
     "as_thread_count",
     "as_vector",

@@ -19,6 +19,7 @@ __all__ = [
     "as_gaussian",
     "as_linear",
     "as_needs",
+    "as_tangents",
     "as_workspace",
 ]
 
@@ -67,7 +68,7 @@ class Linear(NamedTuple):
 
 
 def as_linear(inputs: ArrayLike, weight: ArrayLike, bias: ArrayLike | None) -> Linear:
-    """Check a linear layer and what goes into it; weight and bias take the inputs' dtype."""
+    """Check a linear layer and what goes into it; each keeps its dtype."""
     x = as_floating(inputs, "inputs")
     w = as_floating(weight, "weight")
     if x.ndim == 0:
@@ -79,20 +80,48 @@ def as_linear(inputs: ArrayLike, weight: ArrayLike, bias: ArrayLike | None) -> L
         )
     b = None
     if bias is not None:
-        b = as_floating(bias, "bias").astype(x.dtype, copy=False)
+        b = as_floating(bias, "bias")
         check_same_shape(b.shape, (len(w),), "bias", f"a weight of {len(w)} classes")
     rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-    return Linear(rows, w.astype(x.dtype, copy=False), b, x.shape[:-1])
+    return Linear(rows, w, b, x.shape[:-1])
 
 
-def as_workspace(workspace_bytes: int | None, default: int, least: int) -> int:
+def as_tangents(
+    tangents: Sequence[ArrayLike | None], layer: Linear
+) -> tuple[Floating | None, Floating | None, Floating | None]:
+    """Directions of inputs (N, n), weight (K, n) and bias (K,); None where nothing moves."""
+    if isinstance(tangents, np.ndarray) or len(tangents) != 3:
+        raise TypeError(
+            "tangents must be LinearGradients(inputs, weight, bias), with None for what does not "
+            f"move, got {type(tangents).__name__}"
+        )
+    inputs, weight, bias = (
+        None if tangent is None else as_floating(tangent, f"tangents.{name}")
+        for name, tangent in zip(("inputs", "weight", "bias"), tangents, strict=True)
+    )
+    if inputs is not None:
+        shape = (*layer.shape, layer.inputs.shape[1])
+        check_same_shape(inputs.shape, shape, "tangents.inputs", "inputs")
+        inputs = inputs.reshape(layer.inputs.shape)
+    if weight is not None:
+        check_same_shape(weight.shape, layer.weight.shape, "tangents.weight", "weight")
+    if bias is not None:
+        if layer.bias is None:
+            raise ValueError("tangents.bias is given, but there is no bias: pass bias, or None")
+        check_same_shape(bias.shape, layer.bias.shape, "tangents.bias", "bias")
+    return inputs, weight, bias
+
+
+def as_workspace(
+    workspace_bytes: int | None, default: int, least: int, what: str = "one row of logits"
+) -> int:
     """The number of bytes to work in; less than the least possible is an error that says it."""
     if workspace_bytes is None:
         return max(default, least)
     given = as_index(workspace_bytes, "workspace_bytes")
     if given < least:
         raise ValueError(
-            f"workspace_bytes is {given}, but this call needs {least} at least: one row of logits"
+            f"workspace_bytes is {given}, but this call needs {least} at least: {what}"
         )
     return given
 

@@ -64,7 +64,7 @@ class Target:
     ignored: Array | None
 
 
-def target_rows(values: Array | TopKRows, rows: slice, dtype: np.dtype[Any]) -> Array:
+def target_rows(values: Array | TopKRows, rows: slice | Array, dtype: np.dtype[Any]) -> Array:
     """Some rows of labels as they are, or of targets in the dtype that logits are computed in."""
     if isinstance(values, TopKRows):
         return values.dense(rows, compute_dtype(dtype))

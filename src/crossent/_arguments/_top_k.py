@@ -84,7 +84,7 @@ class TopKRows(NamedTuple):
         tail = np.where(nowhere, 0.0, self.tail)
         return self._replace(tail=tail, share=tail / np.maximum(others, 1.0), mask=mask)
 
-    def dense(self, rows: slice, dtype: np.dtype[Any]) -> Array:
+    def dense(self, rows: slice | Array, dtype: np.dtype[Any]) -> Array:
         """Some rows of the targets, (rows, K)."""
         indices = self.indices[rows]
         shape = len(indices), self.n_classes

@@ -11,9 +11,11 @@ from ._cross_entropy import (
     cross_entropy_value_and_grad,
 )
 from ._gaussian_features import GaussianGradients, gaussian_features, gaussian_features_vjp
-from ._linear_cross_entropy import (
+from ._linear import (
     LinearGradients,
     linear_cross_entropy,
+    linear_cross_entropy_hvp,
+    linear_cross_entropy_jvp,
     linear_cross_entropy_value_and_grad,
 )
 from ._log_softmax import log_softmax, log_softmax_jacobian, log_softmax_jvp, log_softmax_vjp
@@ -34,6 +36,8 @@ __all__ = [
     "gaussian_features",
     "gaussian_features_vjp",
     "linear_cross_entropy",
+    "linear_cross_entropy_hvp",
+    "linear_cross_entropy_jvp",
     "linear_cross_entropy_value_and_grad",
     "linear_sample",
     "log_softmax",

@@ -240,6 +240,14 @@ LINEAR = tuple(
     if options.get("reduction") != "none"
     for target in ("labels", "targets")
 )
+LINEAR_HVP = (
+    *LINEAR,
+    *(
+        Case(f"{c.name}, Gauss-Newton", c.rows, c.dtypes, target=c.target,
+             options={**c.options, **GAUSS_NEWTON})
+        for c in LINEAR[-2:]
+    ),
+)  # fmt: skip
 BINARY = tuple(
     Case(f"{name}, {target}", rows, dtypes, target=target, options=options)
     for name, rows, dtypes, options in (

@@ -214,15 +214,27 @@ def gaussian_features_vjp(
 
 
 def linear_cross_entropy(
-    inputs: Array, weight: Array, target: Array, bias: Array | None, **options: Any
+    inputs: Array,
+    weight: Array,
+    target: Array,
+    bias: Array | None,
+    tangents: tuple[Array, Array, Array],
+    **options: Any,
 ) -> dict[str, Array]:
-    """loss and gradients by inputs, weight and bias, with the logits made whole."""
+    """loss, gradients and what moves along tangents, with the logits made whole."""
     logits = inputs @ weight.T + (0 if bias is None else bias)
-    head = cross_entropy(logits.astype(inputs.dtype), target, **options)
-    g = head["gradient"]
+    dphi, dw, db = tangents
+    dz = dphi @ weight.T + inputs @ dw.T + db
+    head = cross_entropy(logits.astype(inputs.dtype), target, dz.astype(inputs.dtype), **options)
+    g, h = head["gradient"], head["hvp"]
+    full = 0 if options.get("gauss_newton") else 1
     return {
         "loss": head["loss"],
         "inputs": g @ weight,
         "weight": g.T @ inputs,
         "bias": g.sum(axis=0),
+        "loss_tangent": head["loss_tangent"],
+        "hvp_inputs": h @ weight + full * (g @ dw),
+        "hvp_weight": h.T @ inputs + full * (g.T @ dphi),
+        "hvp_bias": h.sum(axis=0),
     }

@@ -58,10 +58,15 @@ def _operations() -> tuple[Operation, ...]:
         ),
         (("gaussian_features", "gaussian_features_vjp"), _cases.GAUSSIAN, gaussian_problem),
         (
-            ("linear_cross_entropy", "linear_cross_entropy_value_and_grad"),
+            (
+                "linear_cross_entropy",
+                "linear_cross_entropy_value_and_grad",
+                "linear_cross_entropy_jvp",
+            ),
             _cases.LINEAR,
             linear_problem,
         ),
+        (("linear_cross_entropy_hvp",), _cases.LINEAR_HVP, linear_problem),
     )
     return tuple(Operation(n, cases, build) for names, cases, build in families for n in names)
 

@@ -91,26 +91,47 @@ def gaussian_problem(name: str, case: Case, dtype: str) -> Problem:
     )
 
 
+_LINEAR_OUTPUTS = {
+    "linear_cross_entropy": ("loss",),
+    "linear_cross_entropy_value_and_grad": ("loss", "inputs", "weight", "bias"),
+    "linear_cross_entropy_jvp": ("loss", "loss_tangent"),
+    "linear_cross_entropy_hvp": ("hvp_inputs", "hvp_weight", "hvp_bias"),
+}
+
+
 def linear_problem(name: str, case: Case, dtype: str) -> Problem:
-    """linear_cross_entropy and its value_and_grad, on a few features."""
+    """linear_cross_entropy and its derivatives, on a few features."""
     rows, rng = case.rows(random(case)), random(case)
     number = dtype_named(dtype)
-    inputs = rng.standard_normal((len(rows), N_FEATURES)).astype(number)
-    weight = rng.standard_normal((rows.shape[1], N_FEATURES)).astype(number)
-    bias = rng.standard_normal(rows.shape[1]).astype(number)
+    shapes = {
+        "inputs": (len(rows), N_FEATURES),
+        "weight": (rows.shape[1], N_FEATURES),
+        "bias": (rows.shape[1],),
+    }
+    inputs, weight, bias = (rng.standard_normal(s).astype(number) for s in shapes.values())
     options = loss_options(case, rows, rows.shape[1], rng)
     target = make_target(case, rows.astype(number), options, rng)
+    dphi, dw, db = (rng.standard_normal(s).astype(number) for s in shapes.values())
 
     @cache
     def truth() -> dict[str, Truth]:
-        return _reference.linear_cross_entropy(inputs, weight, target, bias, **options)
+        return _reference.linear_cross_entropy(
+            inputs, weight, target, bias, (dphi, dw, db), **options
+        )
 
     def plain() -> dict[str, Array]:
         every = DEFAULTS | options
-        return _plain.linear_cross_entropy(inputs, weight, target, bias, **every)
+        return _plain.linear_cross_entropy(inputs, weight, target, bias, (dphi, dw, db), **every)
 
-    outputs = (Output("loss", (), number, np.ravel),)
-    if name.endswith("value_and_grad"):
-        shapes = {"inputs": inputs.shape, "weight": weight.shape, "bias": bias.shape}
-        outputs += tuple(Output(key, shape, number) for key, shape in shapes.items())
-    return Problem((inputs, weight, target), {"bias": bias, **options}, outputs, truth, plain)
+    def output(key: str) -> Output:
+        shape = shapes.get(key.removeprefix("hvp_"), ())
+        return Output(key, shape, number) if shape else Output(key, (), number, np.ravel)
+
+    moved = {"tangents": (dphi, dw, db)} if name.endswith(("_jvp", "_hvp")) else {}
+    return Problem(
+        (inputs, weight, target),
+        {"bias": bias, **moved, **options},
+        tuple(output(key) for key in _LINEAR_OUTPUTS[name]),
+        truth,
+        plain,
+    )

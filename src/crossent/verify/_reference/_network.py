@@ -50,26 +50,58 @@ def gaussian_features_vjp(
 
 
 def linear_cross_entropy(
-    inputs: np.ndarray, weight: np.ndarray, target: np.ndarray, bias: Any = None, **options: Any
+    inputs: np.ndarray,
+    weight: np.ndarray,
+    target: np.ndarray,
+    bias: Any = None,
+    tangents: Any = (None, None, None),
+    **options: Any,
 ) -> dict[str, Truth]:
-    """loss, and its gradients by inputs (N, n), weight (K, n) and bias (K,), of z = phi W^T + b.
+    """Loss, and its gradients by inputs (N, n), weight (K, n) and bias (K,), of z = phi W^T + b.
 
-    The scales count what the rounding of the matrix product does to loss and gradients.
+    Along ``tangents`` of the three: the loss's tangent, and the products of its Hessian as
+    ``hvp_inputs``, ``hvp_weight``, ``hvp_bias``. The scales count what the rounding of the matrix
+    products does to each.
     """
     with mp.workdps(60 + digits_for(inputs, weight)):
         phi, w = exact(inputs), exact(weight)
         b = zeros(w.shape[0]) if bias is None else exact(bias)
+        dphi, dw, db = (
+            zeros(*like.shape) if given is None else exact(given)
+            for given, like in zip(tangents, (phi, w, b), strict=True)
+        )
         z, z_scale = phi @ w.T + b, abs(phi) @ abs(w).T + abs(b)
-        row = cross_entropy(z, target, **options)
+        dz = dphi @ w.T + phi @ dw.T + db
+        dz_scale = abs(dphi) @ abs(w).T + abs(phi) @ abs(dw).T + abs(db)
+        row = cross_entropy(z, target, dz, **options)
         g, g_scale = row.gradient.value, row.gradient.scale
         moved = np.array([dot(a, s) for a, s in zip(g_scale, z_scale, strict=True)], object)
         shifted = g_scale * (1 + z_scale) + g_scale * moved[:, None]
         loss_scale = row.loss.scale + (moved if len(row.loss.value) == len(z) else moved.sum())
+        largest = np.array([max(scales) for scales in z_scale], object).reshape(-1, 1)
+        wide = cross_entropy(z, target, dz_scale, **options)
+        assert row.hvp is not None
+        assert row.loss_tangent is not None
+        assert wide.hvp is not None
+        h, h_scale = row.hvp.value, wide.hvp.scale * (1 + z_scale + largest)
+        full = 0 if options.get("gauss_newton") else 1
+        slopes = np.array([dot(a, s) for a, s in zip(shifted, dz_scale, strict=True)], object)
+        if len(row.loss.value) != len(z):
+            slopes = np.array([slopes.sum()], object)
         return {
             "loss": truth(row.loss.value, loss_scale),
             "inputs": truth(g @ w, shifted @ abs(w)),
             "weight": truth(g.T @ phi, shifted.T @ abs(phi)),
             "bias": truth(g.sum(axis=0), shifted.sum(axis=0)),
+            "loss_tangent": truth(row.loss_tangent.value, slopes),
+            "hvp_inputs": truth(
+                h @ w + full * (g @ dw), h_scale @ abs(w) + full * (shifted @ abs(dw))
+            ),
+            "hvp_weight": truth(
+                h.T @ phi + full * (g.T @ dphi),
+                h_scale.T @ abs(phi) + full * (shifted.T @ abs(dphi)),
+            ),
+            "hvp_bias": truth(h.sum(axis=0), h_scale.sum(axis=0)),
         }
 
 
@@ -89,8 +121,9 @@ def network(
     """
     with mp.workdps(60):
         phi = _exponentials(exact(inputs), exact(centers), exact(beta), kind).sum(axis=2)
-        head = linear_cross_entropy(phi, weight, target, bias, **options)
-        features = head.pop("inputs")
+        linear = linear_cross_entropy(phi, weight, target, bias, **options)
+        head = {name: linear[name] for name in ("loss", "weight", "bias")}
+        features = linear["inputs"]
         by_inputs, by_centers, by_beta = gaussian_features_vjp(
             inputs, centers, beta, features.value, kind
         )

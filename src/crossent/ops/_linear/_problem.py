@@ -1,0 +1,125 @@
+"""One call: a linear layer and the loss of its logits, checked, and the rows that count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..._arguments import (
+    Linear,
+    LossOptions,
+    TopKTargets,
+    as_linear,
+    compute_dtype,
+    target_rows,
+)
+from ..._typing import Array, ArrayLike, Floating
+from .._loss import LossKeywords, LossRows, plan_loss
+from ._products import Product, Products, is_ready, numpy_product
+
+__all__ = ["Block", "LinearGradients", "LinearProblem", "linear_problem"]
+
+
+class LinearGradients(NamedTuple):
+    """Gradients in inputs, weight and bias, each of its argument's shape; None where not needed.
+
+    Directions in which the three move have the same form; None is one that does not move.
+    """
+
+    inputs: Floating | None
+    weight: Floating | None
+    bias: Floating | None
+
+
+class Block(NamedTuple):
+    """Some rows that count: their indices, or a slice where they are neighbours."""
+
+    rows: slice | Array
+    inputs: Floating  # (R, n)
+    target: Array  # labels (R,) or targets (R, K)
+    row_weight: Array | None  # float64 (R,)
+    options: LossOptions
+
+
+class LinearProblem(NamedTuple):
+    """A linear layer, the loss of its logits, and what may be used to compute it."""
+
+    layer: Linear
+    loss: LossRows
+    workspace_bytes: int | None
+    product: Product
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What is computed in."""
+        return compute_dtype(self.layer.inputs.dtype)
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are, those that do not count too."""
+        return len(self.layer.inputs)
+
+    @property
+    def n_classes(self) -> int:
+        """K."""
+        return len(self.layer.weight)
+
+    def products(self, scratch: int) -> Products:
+        """The products of this call, with so many elements to work in."""
+        return Products(self.product, self.dtype, scratch)
+
+    def blocks(self, block_rows: int, *, copy_inputs: bool) -> Iterator[Block]:
+        """The rows that count, a block at a time, their inputs ready for a BLAS if copied."""
+        loss = self.loss
+        for rows in _present_rows(loss.row_weight, self.n_rows, block_rows):
+            x = self.layer.inputs[rows]
+            if copy_inputs and not is_ready(x, self.dtype):
+                x = x.astype(self.dtype)
+            options = loss.options
+            if options.mask is not None and options.mask.ndim == 2:
+                options = options._replace(mask=options.mask[rows])
+            weight = None if loss.row_weight is None else loss.row_weight[rows]
+            yield Block(rows, x, target_rows(loss.target, rows, self.dtype), weight, options)
+
+
+def linear_problem(
+    inputs: ArrayLike,
+    weight: ArrayLike,
+    target: ArrayLike | TopKTargets,
+    bias: ArrayLike | None,
+    workspace_bytes: int | None,
+    options: LossKeywords,
+    product: Product = numpy_product,
+) -> LinearProblem:
+    """Check every argument that the functions of this package share."""
+    layer = as_linear(inputs, weight, bias)
+    shape = (*layer.shape, len(layer.weight))
+    loss = plan_loss(shape, len(shape) - 1, layer.inputs.dtype, target, **options)
+    return LinearProblem(layer, loss, workspace_bytes, product)
+
+
+def _present_rows(
+    row_weight: Array | None, n_rows: int, block_rows: int
+) -> Iterator[slice | Array]:
+    """The rows whose weight is not 0, ``block_rows`` of them at a time."""
+    if row_weight is None:
+        for start in range(0, n_rows, block_rows):
+            yield slice(start, min(start + block_rows, n_rows))
+        return
+    waiting = np.empty(0, np.intp)
+    for start in range(0, n_rows, block_rows):
+        found = np.flatnonzero(row_weight[start : start + block_rows])
+        found += start
+        waiting = np.concatenate([waiting, found]) if len(waiting) else found
+        if len(waiting) >= block_rows:
+            yield _as_slice(waiting[:block_rows])
+            waiting = waiting[block_rows:]
+    if len(waiting):
+        yield _as_slice(waiting)
+
+
+def _as_slice(indices: Array) -> slice | Array:
+    first, last = int(indices[0]), int(indices[-1])
+    return slice(first, last + 1) if last - first + 1 == len(indices) else indices
