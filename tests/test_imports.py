@@ -8,8 +8,9 @@ import sys
 import pytest
 
 OPTIONAL = {
-    "cupy", "dask", "jax", "joblib", "matplotlib", "ml_dtypes", "mpmath", "pandas", "pyarrow",
-    "rich", "safetensors", "scipy", "sklearn", "threadpoolctl", "torch", "triton", "typer",
+    "cupy", "dask", "jax", "joblib", "lightgbm", "matplotlib", "ml_dtypes", "mpmath", "pandas",
+    "pyarrow", "rich", "safetensors", "scipy", "sklearn", "threadpoolctl", "torch", "triton",
+    "typer", "xgboost",
 }  # fmt: skip
 REPORT = """
 import json, pathlib, sys
