@@ -78,7 +78,7 @@ RESULTS = {
     "TopKTargets": ("indices", "probabilities", "tail"),
 }
 PUBLIC = [*FUNCTIONS, *ESTIMATORS]
-MODULES = ("bench", "boosting", "metrics", "verify")
+MODULES = ("bench", "boosting", "metrics", "torch", "torch.nn", "verify")
 ELSEWHERE = [
     f"{module}.{name}"
     for module in map("crossent.{}".format, MODULES)

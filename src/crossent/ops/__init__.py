@@ -20,6 +20,7 @@ from ._linear import (
 )
 from ._log_softmax import log_softmax, log_softmax_jacobian, log_softmax_jvp, log_softmax_vjp
 from ._logsumexp import logsumexp, logsumexp_jvp, logsumexp_vjp
+from ._loss import loss_normalizer
 from ._sample import linear_sample, sample
 from ._softmax import softmax, softmax_jacobian, softmax_jvp, softmax_vjp
 
@@ -47,6 +48,7 @@ __all__ = [
     "logsumexp",
     "logsumexp_jvp",
     "logsumexp_vjp",
+    "loss_normalizer",
     "sample",
     "sigmoid",
     "softmax",

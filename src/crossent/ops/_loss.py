@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -27,7 +27,14 @@ from .._arguments import (
 )
 from .._typing import Array, ArrayLike
 
-__all__ = ["LossKeywords", "LossRows", "Reduction", "plan_binary_loss", "plan_loss"]
+__all__ = [
+    "LossKeywords",
+    "LossRows",
+    "Reduction",
+    "loss_normalizer",
+    "plan_binary_loss",
+    "plan_loss",
+]
 
 _ROUNDS_TO_INFINITY = 2.0**128 - 2.0**103  # in float32
 
@@ -157,6 +164,19 @@ def plan_loss(
     divisor = 1.0 if reduction != "mean" else _divisor(normalizer, weight, n_present, of_target)
     reduced = Reduction(reduction, divisor, _empty_mean(empty, divisor), dtype, rows)
     return LossRows(truth.values, weight, options, reduced)
+
+
+def loss_normalizer(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    target: ArrayLike,
+    *,
+    axis: int = -1,
+    **options: Unpack[LossKeywords],
+) -> float:
+    """What the mean of a loss of logits of this shape is divided by; 0 where it is empty."""
+    plan = plan_loss(shape, axis % len(shape), dtype, target, **options)
+    return 0.0 if plan.reduction.empty is not None else plan.reduction.normalizer
 
 
 def plan_binary_loss(

@@ -1,0 +1,16 @@
+"""Crossent's operations on torch's tensors, with every derivative."""
+
+from __future__ import annotations
+
+from ._cross_entropy import binary_cross_entropy, cross_entropy
+from ._gaussian_features import gaussian_features
+from ._softmax import log_softmax, logsumexp, softmax
+
+__all__ = [
+    "binary_cross_entropy",
+    "cross_entropy",
+    "gaussian_features",
+    "log_softmax",
+    "logsumexp",
+    "softmax",
+]

@@ -1,0 +1,122 @@
+"""Cross-entropy of tensors: of logits, and of one logit a row for two classes."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+import torch
+
+from .._typing import ArrayLike
+from ._loss import BinaryLossKeywords, LossArguments, LossKeywords, loss_arguments
+from ._loss_operators import LossOperators
+from ._numpy_losses import BinaryCrossEntropy, CrossEntropy
+
+__all__ = ["binary_cross_entropy", "cross_entropy"]
+
+_CROSS_ENTROPY = LossOperators("cross_entropy", ("logits",), CrossEntropy(), CrossEntropy())
+_BINARY = LossOperators(
+    "binary_cross_entropy", ("logits",), BinaryCrossEntropy(), BinaryCrossEntropy()
+)
+
+
+def cross_entropy(
+    logits: torch.Tensor,
+    target: torch.Tensor | ArrayLike,
+    *,
+    axis: int = -1,
+    **options: Unpack[LossKeywords],
+) -> torch.Tensor:
+    """Cross-entropy of a tensor of logits: :func:`crossent.cross_entropy`, differentiable twice.
+
+    ``E_i = l_i - z_it`` for a label t; ``E_i = sum_k y_ik (l_i - z_ik)`` for targets y.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (..., K, ...)
+        float16, bfloat16, float32 or float64.
+    target : Tensor
+        Labels of any integer dtype, shape of ``logits`` without the class axis; or targets,
+        non-negative, of the shape of ``logits``. Nothing is differentiated in them.
+    axis : int
+        The class axis: the last by default, where torch's own is 1.
+    **options
+        The options of :func:`crossent.cross_entropy`; arrays among them are tensors.
+
+    Returns
+    -------
+    Tensor
+        A scalar has the dtype of the logits (float32 for 16-bit logits); with
+        ``reduction="none"`` one loss a row.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`crossent.cross_entropy`, before anything is computed; also where another tensor
+        than the logits asks for a gradient.
+    NotImplementedError
+        For third derivatives, and for forward mode inside ``torch.compile``.
+
+    Notes
+    -----
+    Where the logits ask for a gradient, it is computed in the forward pass, in the same sweep as
+    the loss; the backward pass scales it. A second derivative is a product with the Hessian.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from crossent.torch import cross_entropy
+    >>> z = torch.tensor([[20.0, 0.0]], requires_grad=True)
+    >>> cross_entropy(z, torch.tensor([0])).backward()
+    >>> z.grad
+    tensor([[-2.0612e-09,  2.0612e-09]])
+    """
+    loss = loss_arguments(logits, target, axis, **options)
+    return _value(_CROSS_ENTROPY, logits, loss)
+
+
+def binary_cross_entropy(
+    logits: torch.Tensor,
+    target: torch.Tensor | ArrayLike,
+    **options: Unpack[BinaryLossKeywords],
+) -> torch.Tensor:
+    """Cross-entropy of two classes from one logit a row: of a tensor, differentiable twice.
+
+    ``E = y softplus(-u) + (1 - y) softplus(u)``: :func:`crossent.binary_cross_entropy`.
+
+    Parameters
+    ----------
+    logits : Tensor, any shape
+        The logit of class 1 against class 0.
+    target : Tensor, the same shape
+        Labels 0 and 1 of any integer dtype (or bool), or probabilities of class 1.
+    **options
+        The options of :func:`crossent.binary_cross_entropy`; arrays among them are tensors.
+
+    Returns
+    -------
+    Tensor
+        A scalar, or with ``reduction="none"`` one loss a row.
+
+    Raises
+    ------
+    TypeError, ValueError, NotImplementedError
+        As :func:`crossent.torch.cross_entropy`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from crossent.torch import binary_cross_entropy
+    >>> u = torch.tensor([0.0], requires_grad=True)
+    >>> binary_cross_entropy(u, torch.tensor([1])).backward()
+    >>> u.grad
+    tensor([-0.5000])
+    """
+    return _value(_BINARY, logits, loss_arguments(logits, target, -1, **options))
+
+
+def _value(operators: LossOperators, logits: torch.Tensor, loss: LossArguments) -> Any:
+    """The loss, and where it will be wanted its gradient, in one pass."""
+    # in float16 the cotangent must be known: see _folded
+    early = logits.dtype != torch.float16 or loss.reduction != "mean"
+    needs = [early and torch.is_grad_enabled() and logits.requires_grad]
+    return operators.value(logits, *loss, needs)[0]

@@ -1,0 +1,118 @@
+"""What makes a function of arrays an operator of torch, with every derivative.
+
+torch has two ways to add an operation. A registered operator is what ``torch.compile`` can see, but
+it has no forward mode: its tangent would be a silent zero. An ``autograd.Function`` has reverse
+mode, forward mode and vmap, but one with forward mode cannot be compiled. So each operation is
+both, from one description: the compiler gets the first, everything else the second.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.autograd import forward_ad
+
+from ._tensors import is_plain
+
+__all__ = ["Operator", "differentiated_further", "is_final", "primals_of"]
+
+
+class Operator:
+    """A class of static methods, made an operation on tensors of any kind.
+
+    The class has ``schema``, a name and torch's types; ``compute``, which takes plain tensors and
+    returns new ones; ``fake``, which returns empty ones of the same shapes; and
+    ``setup_context``, ``backward`` and ``jvp`` as ``autograd.Function`` has them. These are made
+    of operators and torch's operations, so that they can be differentiated again.
+    """
+
+    def __init__(self, rules: Any) -> None:
+        self.rules = rules
+        self.__doc__ = rules.__doc__
+        name, parenthesis, rest = rules.schema.partition("(")
+        self.registered = torch.library.custom_op(
+            f"crossent::{name}", self._compute_compiled, mutates_args=(), schema=parenthesis + rest
+        )
+        self.registered.register_fake(self._fake)
+        self.registered.register_autograd(rules.backward, setup_context=rules.setup_context)
+        self.registered.register_vmap(self._one_by_one)
+        methods = {
+            "forward": self._forward,
+            "setup_context": rules.setup_context,
+            "backward": rules.backward,
+            "jvp": self._jvp,
+            "vmap": self._one_by_one,
+        }
+        methods = {key: staticmethod(method) for key, method in methods.items()}
+        self.function: Any = type(name, (torch.autograd.Function,), methods)
+
+    def __call__(self, *args: Any) -> Any:
+        """Compute, or have whoever traces, differentiates or batches see the operation."""
+        if torch.compiler.is_compiling():
+            return self.registered(*args)
+        if is_final(*(arg for arg in args if isinstance(arg, torch.Tensor))):
+            return self.rules.compute(*args)
+        return self.function.apply(*args)
+
+    def _forward(self, *args: Any) -> Any:
+        plain = is_plain(*(arg for arg in args if isinstance(arg, torch.Tensor)))
+        return self.rules.compute(*args) if plain else self.registered(*args)
+
+    def _compute_compiled(self, *args: Any) -> Any:
+        self._refuse_forward_mode()
+        return self.rules.compute(*args)
+
+    def _fake(self, *args: Any) -> Any:
+        self._refuse_forward_mode()
+        return self.rules.fake(*args)
+
+    def _refuse_forward_mode(self) -> None:
+        """The registered operator knows no tangents: say so before they are lost."""
+        if forward_ad._current_level >= 0 and torch._C._is_fwd_grad_enabled():
+            raise NotImplementedError(
+                f"crossent::{self.rules.schema.partition('(')[0]} has no forward mode inside "
+                "torch.compile: call torch.func.jvp (or jacfwd, hessian, dual_level) on a function "
+                "that is not compiled"
+            )
+
+    def _jvp(self, ctx: Any, *tangents: Any) -> Any:
+        """The tangent, in a way that keeps tangents of tangents: torch turns forward mode off."""
+        with forward_ad._set_fwd_grad_enabled(True):
+            return self.rules.jvp(ctx, *tangents)
+
+    def _one_by_one(self, info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
+        """Each member of a batch by itself: it may have labels and a mean of its own."""
+
+        def member(i: int) -> list[Any]:
+            pairs = zip(args, in_dims, strict=True)
+            return [arg.select(dim, i) if isinstance(dim, int) else arg for arg, dim in pairs]
+
+        results = [self(*member(i)) for i in range(info.batch_size)]
+        if isinstance(results[0], torch.Tensor):
+            return torch.stack(results), 0
+        return tuple(map(torch.stack, zip(*results, strict=True))), (0,) * len(results[0])
+
+
+def primals_of(ctx: Any) -> tuple[Any, ...]:
+    """What was saved, as ``jvp`` needs it: without the tangents, which are given apart."""
+    saved = ctx.saved_tensors
+    return tuple(None if t is None else forward_ad.unpack_dual(t).primal for t in saved)
+
+
+def differentiated_further() -> bool:
+    """Whether somebody may differentiate, or batch, what is computed now."""
+    return (
+        torch.is_grad_enabled()
+        or forward_ad._current_level >= 0
+        or torch._C._are_functorch_transforms_active()
+    )
+
+
+def is_final(*tensors: torch.Tensor) -> bool:
+    """Whether a result on the CPU is only a number: nobody traces, differentiates or batches it."""
+    return (
+        not differentiated_further()
+        and is_plain(*tensors)
+        and all(tensor.device.type == "cpu" for tensor in tensors)
+    )

@@ -1,0 +1,120 @@
+"""torch.compile sees registered operators: one graph, the same values, and no silent zeros."""
+
+import pytest
+import torch
+from torch.autograd import forward_ad
+
+import crossent.torch as ct
+from crossent.torch._cross_entropy import _BINARY, _CROSS_ENTROPY
+from crossent.torch._loss import loss_arguments
+from tests.pytorch.operations import CASES, FEATURES, LOSSES, SOFTMAXES, TENSORS, names
+
+each_case = pytest.mark.parametrize("case", CASES, ids=names(CASES))
+
+
+@pytest.fixture(autouse=True)
+def _fresh_compiler():
+    torch._dynamo.reset()
+
+
+@each_case
+def test_compiled_in_one_graph_gives_the_same(case):
+    def scalar(*primals):
+        return case(*primals).exp().sum()
+
+    tensors = case.tensors
+    compiled = torch.compile(scalar, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(*tensors), scalar(*tensors))
+    got, due = (torch.autograd.grad(f(*tensors), tensors) for f in (compiled, scalar))
+    for a, b in zip(got, due, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_compiled_by_inductor():
+    z, labels = torch.randn(8, 5, requires_grad=True), torch.arange(8) % 5
+
+    def f(z):
+        return ct.cross_entropy(2 * z, labels, label_smoothing=0.1)
+
+    compiled = torch.compile(f, fullgraph=True)
+    got, due = (torch.autograd.grad(g(z), z)[0] for g in (compiled, f))
+    torch.testing.assert_close(got, due)
+
+
+def test_any_number_of_rows_is_one_graph():
+    compiled = torch.compile(
+        lambda z, t: ct.cross_entropy(z, t), fullgraph=True, dynamic=True, backend="aot_eager"
+    )
+    for n in (2, 5, 9):
+        z, labels = torch.randn(n, 4), torch.arange(n) % 4
+        assert compiled(z, labels) == ct.cross_entropy(z, labels)
+
+
+def test_errors_come_through_the_compiler():
+    compiled = torch.compile(lambda z, t: ct.cross_entropy(z, t), backend="aot_eager")
+    compiled(torch.zeros(2, 3), torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match=r"labels\[1\] is 3, but there are 3 classes"):
+        compiled(torch.zeros(2, 3), torch.tensor([0, 3]))
+
+
+def jvp_inside(f, z):
+    return torch.compile(
+        lambda z: torch.func.jvp(f, (z,), (z,))[1], backend="aot_eager", fullgraph=True
+    )(z)
+
+
+def dual_inside(f, z):
+    def tangent(z):
+        with forward_ad.dual_level():
+            return forward_ad.unpack_dual(f(forward_ad.make_dual(z, z))).tangent
+
+    return torch.compile(tangent, backend="aot_eager", fullgraph=True)(z)
+
+
+def dual_outside(f, z):
+    with forward_ad.dual_level():
+        return torch.compile(f, backend="aot_eager", fullgraph=True)(forward_ad.make_dual(z, z))
+
+
+@pytest.mark.parametrize("mode", [jvp_inside, dual_inside, dual_outside])
+@pytest.mark.parametrize("case", [SOFTMAXES[0], LOSSES[0]], ids=["softmax", "loss"])
+def test_forward_mode_of_compiled_code_is_refused(case, mode):
+    """It would be a tangent of zero: a registered operator has no forward mode."""
+    with pytest.raises(Exception, match="forward mode"):
+        mode(case, torch.from_numpy(TENSORS["logits"]))
+
+
+def test_forward_mode_of_a_bare_operator_is_refused():
+    z = torch.zeros(2, 3)
+    with (
+        forward_ad.dual_level(),
+        pytest.raises(NotImplementedError, match="no forward mode inside"),
+    ):
+        torch.ops.crossent.softmax(forward_ad.make_dual(z, z), None, -1)
+
+
+def operator_calls():
+    """Return registered operators with arguments: value and each derivative."""
+    for case in [*SOFTMAXES, *FEATURES]:
+        rest = (case.arguments.get("where"), case.arguments["axis"]) if case in SOFTMAXES else (
+            case.arguments["kind"],)  # fmt: skip
+        yield pytest.param(case.operation, (*case.tensors, *rest), id=case.name)
+    for case in LOSSES:
+        (z,), arguments = case.tensors, dict(case.arguments)
+        family = _BINARY if case.operation.startswith("binary") else _CROSS_ENTROPY
+        loss = loss_arguments(z, arguments.pop("target"), arguments.pop("axis", -1), **arguments)
+        g = torch.ones_like(family.value(z.detach(), *loss, [False])[0]).requires_grad_()
+        v, none, name = torch.ones_like(z), z.new_empty((0,)), case.operation
+        yield pytest.param(name, (z, *loss, [True]), id=case.name)
+        yield pytest.param(f"{name}_vjp", (z, g, none, *loss, [True]), id=f"{case.name}, vjp")
+        yield pytest.param(f"{name}_jvp", (z, v, *loss), id=f"{case.name}, jvp")
+        yield pytest.param(f"{name}_hvp", (z.detach(), v, g.detach(), *loss, [True]),
+                           id=f"{case.name}, hvp")  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "arguments"), [*operator_calls()])
+def test_operators_are_what_they_say(name, arguments):
+    """Schema, fake and autograd parts, traced with fixed and any shapes: torch's own check."""
+    found = torch.library.opcheck(getattr(torch.ops.crossent, name).default, arguments)
+    assert set(found.values()) == {"SUCCESS"}
+    assert len(found) == 4

@@ -1,0 +1,155 @@
+"""Tensors give what arrays give, to the last bit: every dtype, axis, layout and option."""
+
+import numpy as np
+import pytest
+import torch
+
+import crossent as ce
+import crossent.torch as ct
+from crossent.torch._tensors import array_of, empty_like, tensor_of
+from tests.pytorch.operations import BENT, CASES, LOSSES, TENSORS, WEIGHTED, names
+
+DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
+each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype)[6:])
+
+
+def same(tensor, array):
+    """Compare bits: dtype, shape and every value."""
+    array = np.asarray(array)
+    assert str(tensor.dtype)[6:] == array.dtype.name
+    assert tuple(tensor.shape) == array.shape
+    np.testing.assert_array_equal(array_of(tensor), array)
+
+
+@each_dtype
+@pytest.mark.parametrize("case", CASES, ids=names(CASES))
+def test_values_are_those_of_arrays(case, dtype):
+    tensors = [tensor.detach().to(dtype) for tensor in case.tensors]
+    same(case(*tensors), case.on_arrays(*map(array_of, tensors)))
+    asking = [tensor.clone().requires_grad_() for tensor in tensors]
+    same(case(*asking), case.on_arrays(*map(array_of, tensors)))
+
+
+@each_dtype
+@pytest.mark.parametrize("case", LOSSES, ids=names(LOSSES))
+def test_gradients_are_those_of_arrays(case, dtype):
+    (z,) = (tensor.detach().to(dtype).requires_grad_() for tensor in case.tensors)
+    value_and_grad = getattr(ce, case.operation + "_value_and_grad")
+    arguments = {k: v.numpy() if isinstance(v, torch.Tensor) else v
+                 for k, v in case.arguments.items()}  # fmt: skip
+    _, due = value_and_grad(array_of(z.detach()), **arguments)
+    case(z).sum().backward()
+    same(z.grad, due)
+
+
+@pytest.mark.parametrize("integers", [torch.int8, torch.uint8, torch.int16, torch.int32,
+                                      torch.int64, torch.uint32])  # fmt: skip
+def test_labels_of_any_integer_dtype(integers):
+    z = torch.tensor([[1.0, 2.0, 0.5], [0.0, 1.0, 3.0]])
+    due = ct.cross_entropy(z, torch.tensor([2, 1]))
+    assert ct.cross_entropy(z, torch.tensor([2, 1]).to(integers)) == due
+    assert ct.cross_entropy(z, [2, 1]) == due
+
+
+def test_integer_logits_are_computed_in_float64():
+    z = torch.tensor([[100, 0, 101]], dtype=torch.int8)
+    assert ct.softmax(z).dtype == torch.float64
+    same(ct.softmax(z), ce.softmax(z.numpy()))
+    same(ct.cross_entropy(z, torch.tensor([1])), ce.cross_entropy(z.numpy(), [1]))
+
+
+@pytest.mark.parametrize("layout", ["transposed", "strided", "channels last", "expanded"])
+def test_any_layout(layout):
+    z = torch.from_numpy(TENSORS["logits"])
+    z = {
+        "transposed": z.transpose(0, 2),
+        "strided": z[:, ::2],
+        "channels last": z[..., None].to(memory_format=torch.channels_last)[..., 0],
+        "expanded": z[:1].expand(3, -1, -1),
+    }[layout]
+    same(ct.log_softmax(z, axis=1), ce.log_softmax(np.ascontiguousarray(z.numpy()), axis=1))
+
+
+def test_no_rows_follow_the_policy():
+    z, labels = torch.empty(0, 3, requires_grad=True), torch.empty(0, dtype=torch.int64)
+    assert ct.cross_entropy(z, labels).isnan()
+    assert ct.cross_entropy(z, labels, empty="zero") == 0
+    assert ct.cross_entropy(z, labels, reduction="none").shape == (0,)
+    with pytest.raises(ValueError, match="the mean is over no rows"):
+        ct.cross_entropy(z, labels, empty="raise")
+    ct.cross_entropy(z, labels, reduction="sum").backward()
+    assert z.grad.shape == (0, 3)
+
+
+@pytest.mark.parametrize("bad", [{"reduction": "median"}, {"label_smoothing": 2.0},
+                                 {"temperature": 0.0}, {"normalizer": -1.0},
+                                 {"class_weight": torch.ones(3)}])  # fmt: skip
+def test_errors_are_those_of_arrays(bad):
+    z, labels = torch.zeros(2, 4), torch.tensor([0, 3])
+    with pytest.raises(ValueError) as ours:  # noqa: PT011
+        ct.cross_entropy(z, labels, **bad)
+    arrays = {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in bad.items()}
+    with pytest.raises(ValueError) as theirs:  # noqa: PT011
+        ce.cross_entropy(z.numpy(), labels.numpy(), **arrays)
+    assert str(ours.value) == str(theirs.value)
+
+
+def test_float16_gradients_of_a_scaled_mean_do_not_underflow():
+    """1e-8 is nothing in float16; a scaler's 2^16 must come in before the rounding."""
+    n, scale = 4096, 2.0**16
+    z = torch.zeros(n, 1000, dtype=torch.float16, requires_grad=True)
+    labels = torch.zeros(n, dtype=torch.int64)
+    for sign in (1.0, -1.0):
+        (gradient,) = torch.autograd.grad(ct.cross_entropy(z, labels) * scale * sign, z)
+        due = torch.tensor(sign * scale / n / 1000, dtype=torch.float16)
+        assert (gradient[:, 1:] == due).all()
+    assert (torch.autograd.grad(ct.cross_entropy(z, labels), z)[0][:, 1:] < 1e-6).all()
+
+
+def test_memory_is_shared_both_ways():
+    for dtype in DTYPES:
+        tensor = torch.ones(3, dtype=dtype)
+        array = array_of(tensor)
+        array[0] = 5
+        assert tensor[0] == 5
+        again = tensor_of(array)
+        assert again.data_ptr() == tensor.data_ptr()
+        assert again.dtype == dtype
+        assert empty_like(tensor).dtype == dtype
+
+
+def test_a_tensor_is_read_where_it_lies(monkeypatch):
+    from crossent import ops
+
+    seen = []
+    real = ops.cross_entropy_value_and_grad
+
+    def spy(logits, *args, **kwargs):
+        seen.append(logits)
+        return real(logits, *args, **kwargs)
+
+    monkeypatch.setattr(ops, "cross_entropy_value_and_grad", spy)
+    z = torch.zeros(3, 4, requires_grad=True)
+    ct.cross_entropy(z, torch.tensor([0, 1, 2])).backward()
+    assert [array.ctypes.data for array in seen] == [z.data_ptr()]
+
+
+def test_the_gradient_of_a_loss_is_not_copied_for_a_cotangent_of_one():
+    z = torch.zeros(3, 4, requires_grad=True)
+    same_memory = []
+    z.register_hook(lambda gradient: same_memory.append(gradient.data_ptr()))
+    loss = ct.cross_entropy(z, torch.tensor([0, 1, 2]))
+    saved = [t.data_ptr() for t in loss.grad_fn.saved_tensors if t is not None]
+    loss.backward()
+    assert same_memory[0] in saved
+
+
+def test_options_may_be_arrays():
+    z = torch.from_numpy(TENSORS["logits"])
+    arguments = BENT | WEIGHTED
+    arrays = {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in arguments.items()}
+    labels = torch.zeros(3, 2, dtype=torch.int64)
+    arguments["where"] = arrays["where"] = None
+    assert ct.cross_entropy(z, labels, axis=1, **arguments) == ct.cross_entropy(
+        z, labels.numpy(), axis=1, **arrays
+    )
