@@ -60,7 +60,7 @@ def test_page(run: Run, tmp_path: Path) -> None:
         ("1 2 --lable 1", 2, "No such option: --lable (--help lists them)"),
         ("1 2 --lable=1", 2, "No such option: --lable (--help lists them)"),
         ("1 -x", 2, "No such option: -x (--help lists them)"),
-        ("", 2, "Missing argument 'LOGIT...'"),
+        ("", 2, "Missing argument 'LOGIT'"),
         ("1", 2, "at least two logits, one for each class, got 1"),
         ("1 two", 2, "logits: 'two' is not a number"),
         ("1 nan", 2, "logits[1] is nan: give finite numbers"),

@@ -18,7 +18,7 @@ NUMBERS_ARE_ARGUMENTS = {"ignore_unknown_options": True}
 
 def derive(
     logits: Annotated[
-        list[str], typer.Argument(metavar="LOGIT...", help="The logits, one for each class.")
+        list[str], typer.Argument(metavar="LOGIT", help="The logits, one for each class.")
     ],
     label: Annotated[
         int | None, typer.Option(metavar="CLASS", help="The right class, from 0.")
