@@ -129,33 +129,53 @@ INLINE V exp_shifted(V x, Residual residual, Shift shift) {
 
 // What exp_shifted rounds off while it reduces its argument is worth a quarter of an ulp: `exp_close` goes
 // without it, and `exp_quick`, to about one ulp, without a careful last sum too.
-template <bool Close, class V, class Shift>
-INLINE V exp_reduced(V x, Shift shift) {
-  if constexpr (!kFused) return exp_shifted(x, None{}, shift);  // more roundings: none to spare
+template <bool Close, class V>
+INLINE Pair<V> exp_reduced(V x) {  // exp(x) as low 2^high
   using K = ExpConstants<Element<V>>;
   const V one = splat(Element<V>(1));
   const V n = fma(x, splat(K::log2e), splat(K::rounder)) - splat(K::rounder);
   const V r = fma(n, splat(-K::ln2_low), fma(n, splat(-K::ln2_high), x));
-  V value;
   if constexpr (Close)
-    value = Reduced<V>{n, r, exp_polynomial(r) * (r * r)}.exponential();
+    return {n, Reduced<V>{n, r, exp_polynomial(r) * (r * r)}.exponential()};
   else
-    value = fma(fma(exp_polynomial(r), r, one), r, one);
-  const V scaled = minus(n, shift);
-  return select(scaled < K::lowest, V{}, scale_by_power(value, scaled));
+    return {n, fma(fma(exp_polynomial(r), r, one), r, one)};
+}
+template <bool Close, class V, class Shift>
+INLINE V exp_rougher(V x, Shift shift) {
+  if constexpr (!kFused) return exp_shifted(x, None{}, shift);  // more roundings: none to spare
+  const Pair<V> power = exp_reduced<Close>(x);
+  const V n = minus(power.high, shift);
+  return select(n < ExpConstants<Element<V>>::lowest, V{}, scale_by_power(power.low, n));
 }
 template <class V, class Shift>
 INLINE V exp_close(V x, Shift shift) {
-  return exp_reduced<true>(x, shift);
+  return exp_rougher<true>(x, shift);
 }
 template <class V, class Shift>
 INLINE V exp_quick(V x, Shift shift) {
-  return exp_reduced<false>(x, shift);
+  return exp_rougher<false>(x, shift);
 }
 
 // The one that sums under a logarithm need: their bound leaves float64 no ulp to spare.
 INLINE F32 exp_fitting(F32 x, F32 shift) { return exp_quick(x, shift); }
 INLINE F64 exp_fitting(F64 x, F64 shift) { return exp_shifted(x, None{}, shift); }
+
+// The same, but 0 where x is `top`; the lanes where it is are counted.
+template <class V>
+INLINE V exp_apart(V x, V shift, V top, int64_t& tied) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(x[0]) == 4) {  // one mask for both zeros
+    const Pair<V> power = exp_reduced<false>(x);
+    const V n = power.high - shift;
+    const __mmask16 other = _mm512_cmp_ps_mask(x, top, _CMP_NEQ_UQ);
+    tied += __builtin_popcount(uint16_t(~other));
+    const __mmask16 some = _mm512_mask_cmp_ps_mask(other, n, splat(ExpConstants<float>::lowest), _CMP_NLT_UQ);
+    return _mm512_maskz_scalef_ps(some, power.low, n);
+  }
+#endif
+  tied += count_equal(x, top);
+  return select(x == top, V{}, exp_fitting(x, shift));
+}
 
 template <class V>
 INLINE V exp(V x) {

@@ -68,6 +68,22 @@ INLINE RowSums<C> row_sums(const PowerShift<C>& shift, Vec<C> maximum, const Pai
   return sums;
 }
 
+// A sum of all classes in which one maximal class, summed as `rounded`, is replaced by its exact exponential.
+template <class C>
+INLINE Pair<PerRow<C>> with_exact_top(const PowerShift<C>& shift, Vec<C> maximum, Vec<C> rounded,
+                                      const Pair<PerRow<C>>& sum) {
+  const Pair<PerRow<C>> top = top_exponential(shift, maximum);
+  const PerRow<C> was = per_row(rounded);
+  Pair<PerRow<C>> whole{};
+  for (int i = 0; i < PerRow<C>::kParts; ++i) {
+    const F64 more = (top.high.part[i] - was.part[i]) + (sum.low.part[i] + top.low.part[i]);
+    const Pair<F64> total = two_sum(sum.high.part[i], more);
+    whole.high.part[i] = total.high;
+    whole.low.part[i] = select(total.low == total.low, total.low, F64{});
+  }
+  return whole;
+}
+
 // log sum exp(z - maximum) = log1p(others / top): a confident row keeps its digits.
 template <class C>
 INLINE Pair<PerRow<C>> log_sum_of(const RowSums<C>& sums) {
