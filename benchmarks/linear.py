@@ -125,9 +125,9 @@ def _order(key: tuple[str, str]) -> tuple[Any, ...]:
 
 
 def chosen_problems(which: str, only: str) -> list[Problem]:
-    """Return a set of problems, or that of the shape named alone."""
+    """Return a set of problems, or those of the shapes named alone."""
     sets = {"chosen": LINEAR_CHOSEN, "all": LINEAR, "classes": LINEAR_BY_CLASSES}
-    return [problem for problem in sets[which] if not only or problem.size == only]
+    return [problem for problem in sets[which] if not only or problem.size in only.split(",")]
 
 
 def main() -> None:
@@ -135,7 +135,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("table", choices=["times", "peaks", "largest"])
     options.add_argument("--set", choices=["chosen", "all", "classes"], default="chosen")
-    options.add_argument("--only", default="", help="one shape, as NxDxK")
+    options.add_argument("--only", default="", help="shapes as NxDxK, with commas")
     options.add_argument("--peers", default=",".join(ADAPTERS), help="adapters, with commas")
     options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--output", type=pathlib.Path, default=None)

@@ -28,19 +28,22 @@ def take_turns(
 ) -> dict[Name, Time]:
     """Return the time of each call; all of them have been called before.
 
-    A round repeats its call for about `round_seconds`. A call that is not timed comes first: the
-    threads that the call before it left spinning have then gone to sleep.
+    A round repeats its call for about `round_seconds`. A call that is not timed comes first, unless
+    it is slow: the threads that the call before it left spinning have then gone to sleep, and the
+    memory that it frees is there again, which a system may otherwise have to fetch from its host.
     """
-    repeats = {name: _repeats(call, round_seconds) for name, call in calls.items()}
-    times: dict[Name, list[float]] = {name: [] for name in calls}
-    wanted = dict.fromkeys(calls, rounds)
-    for turn in range(rounds):
+    times: dict[Name, list[float]] = {}
+    repeats: dict[Name, int] = {}
+    for name, call in calls.items():
+        repeats[name], seconds = _repeats(call, round_seconds)
+        times[name] = [seconds] if seconds > SLOW else []
+    for _ in range(rounds):
         for name, call in calls.items():
-            if turn < wanted[name]:
-                if repeats[name] > 1:
+            slowest = max(times[name], default=0.0)
+            if len(times[name]) < _rounds_of(slowest, rounds):
+                if slowest <= SLOW:
                     call()
                 times[name].append(_seconds(call, repeats[name]))
-                wanted[name] = min(wanted[name], _rounds_of(times[name][0], rounds))
     return {
         name: Time(statistics.median(taken), min(taken), len(taken))
         for name, taken in times.items()
@@ -60,11 +63,14 @@ def _seconds(call: Call, repeats: int) -> float:
     return (time.perf_counter() - start) / repeats
 
 
-def _repeats(call: Call, round_seconds: float) -> int:
-    """Return how many calls fill a round; found by doubling, as one short call tells little."""
+def _repeats(call: Call, round_seconds: float) -> tuple[int, float]:
+    """Return how many calls fill a round, and how long one took.
+
+    Found by doubling, as one short call tells little.
+    """
     repeats = 1
     while True:
-        taken = _seconds(call, repeats) * repeats
-        if taken >= round_seconds / 4:
-            return max(1, round(repeats * round_seconds / taken))
+        seconds = _seconds(call, repeats)
+        if seconds * repeats >= round_seconds / 4:
+            return max(1, round(round_seconds / seconds)), seconds
         repeats *= 2

@@ -137,12 +137,14 @@ def test_rounds_take_turns():
     both = {name: lambda name=name: calls.append(name) for name in ("a", "b")}
     times = rounds.take_turns(both, rounds=3, round_seconds=0)
     assert {name: time.rounds for name, time in times.items()} == {"a": 3, "b": 3}
-    assert calls[-6:] == ["a", "b"] * 3
+    assert calls[-12:] == ["a", "a", "b", "b"] * 3  # each once untimed before
 
 
-def test_slow_calls_have_fewer_rounds(monkeypatch):
+def test_slow_calls_have_fewer_rounds_and_are_never_called_for_nothing(monkeypatch):
     monkeypatch.setattr(rounds, "SLOW", -1.0)
-    assert rounds.take_turns({"a": lambda: None}, rounds=7, round_seconds=0)["a"].rounds == 3
+    calls = []
+    times = rounds.take_turns({"a": lambda: calls.append("a")}, rounds=7, round_seconds=0)
+    assert times["a"].rounds == len(calls) == 3
     monkeypatch.setattr(rounds, "VERY_SLOW", -1.0)
     assert rounds.take_turns({"a": lambda: None}, rounds=7, round_seconds=0)["a"].rounds == 1
 

@@ -76,8 +76,10 @@ def target_row_bytes(values: Array | TopKRows, dtype: np.dtype[Any]) -> int:
     """How much memory :func:`target_rows` takes for each row."""
     wide = compute_dtype(dtype)
     if isinstance(values, TopKRows):
-        m = values.indices.shape[1]
-        return values.n_classes * wide.itemsize + m * (wide.itemsize + 2 * values.indices.itemsize)
+        m, mask = values.indices.shape[1], values.mask
+        of_mask = 0 if mask is None or mask.ndim == 1 else mask.itemsize
+        listed = m * (wide.itemsize + 2 * values.indices.itemsize)
+        return values.n_classes * (wide.itemsize + of_mask) + listed
     return 0 if values.ndim == 1 or values.dtype == wide else values.shape[1] * wide.itemsize
 
 
