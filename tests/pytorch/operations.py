@@ -26,7 +26,9 @@ class Case(NamedTuple):
 
     def __call__(self, *primals: torch.Tensor) -> torch.Tensor:
         """Give the result for tensors."""
-        return getattr(ct, self.operation)(*primals, **self.arguments)
+        given = dict(zip(self.primals, primals, strict=True))
+        rest = {"bias": given.pop("bias")} if "bias" in given else {}
+        return getattr(ct, self.operation)(*given.values(), **rest, **self.arguments)
 
     def on_arrays(self, *primals: np.ndarray) -> Any:
         """Give the result of the function on arrays."""
@@ -34,6 +36,8 @@ class Case(NamedTuple):
             name: value.numpy() if isinstance(value, torch.Tensor) else value
             for name, value in self.arguments.items()
         }
+        if "bias" in self.primals:
+            *primals, arguments["bias"] = primals
         return getattr(ce, self.operation)(*primals, **arguments)
 
 
@@ -43,6 +47,9 @@ TENSORS = {
     "rows": _rng.normal(0, 2, (5, N_CLASSES)),
     "binary": _rng.normal(0, 2, (3, 5)),
     "inputs": _rng.normal(size=(2, 3)),
+    "batch": _rng.normal(size=(3, 2, 5)),
+    "weight": _rng.normal(size=(N_CLASSES, 5)),
+    "bias": _rng.normal(size=N_CLASSES),
     "centers": _rng.normal(size=(5, 3)),
     "beta": 0.2 + _rng.random(5),
 }
@@ -85,6 +92,12 @@ def _binary(name: str, target: torch.Tensor, **arguments: Any) -> Case:
     return Case(f"binary, {name}", "binary_cross_entropy", ("binary",), arguments)
 
 
+def _linear(name: str, target: torch.Tensor, bias: bool = True, **arguments: Any) -> Case:
+    primals = ("batch", "weight", "bias") if bias else ("batch", "weight")
+    arguments = {"target": target} | arguments
+    return Case(f"linear, {name}", "linear_cross_entropy", primals, arguments)
+
+
 def _features(kind: str) -> Case:
     return Case(f"{kind} features", "gaussian_features", ("inputs", "centers", "beta"),
                 {"kind": kind})  # fmt: skip
@@ -109,8 +122,20 @@ LOSSES = [
     _binary("labels", BINARY_LABELS),
     _binary("every option, each row", BINARY_SOFT, reduction="none", **BINARY_BENT),
 ]
+LINEAR = [
+    _linear("labels", LABELS, bias=False),
+    _linear("each row", LABELS, reduction="none"),
+    _linear("targets", SOFT.transpose(1, 2), reduction="sum"),
+    _linear(
+        "every option",
+        LABELS,
+        sample_weight=WEIGHTED["sample_weight"],
+        where=torch.tensor([True, True, True, True]),
+        **BENT,
+    ),
+]
 FEATURES = [_features("additive"), _features("radial")]
-CASES = [*SOFTMAXES, *LOSSES, *FEATURES]
+CASES = [*SOFTMAXES, *LOSSES, *LINEAR, *FEATURES]
 
 
 def names(cases: list[Case]) -> list[str]:

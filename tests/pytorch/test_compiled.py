@@ -6,8 +6,9 @@ from torch.autograd import forward_ad
 
 import crossent.torch as ct
 from crossent.torch._cross_entropy import _BINARY, _CROSS_ENTROPY
+from crossent.torch._linear_cross_entropy import _LINEAR
 from crossent.torch._loss import loss_arguments
-from tests.pytorch.operations import CASES, FEATURES, LOSSES, SOFTMAXES, TENSORS, names
+from tests.pytorch.operations import CASES, FEATURES, LINEAR, LOSSES, SOFTMAXES, TENSORS, names
 
 each_case = pytest.mark.parametrize("case", CASES, ids=names(CASES))
 
@@ -93,22 +94,35 @@ def test_forward_mode_of_a_bare_operator_is_refused():
         torch.ops.crossent.softmax(forward_ad.make_dual(z, z), None, -1)
 
 
+FAMILIES = {
+    "cross_entropy": _CROSS_ENTROPY,
+    "binary_cross_entropy": _BINARY,
+    "linear_cross_entropy": _LINEAR,
+}
+
+
 def operator_calls():
     """Return registered operators with arguments: value and each derivative."""
     for case in [*SOFTMAXES, *FEATURES]:
         rest = (case.arguments.get("where"), case.arguments["axis"]) if case in SOFTMAXES else (
             case.arguments["kind"],)  # fmt: skip
         yield pytest.param(case.operation, (*case.tensors, *rest), id=case.name)
-    for case in LOSSES:
-        (z,), arguments = case.tensors, dict(case.arguments)
-        family = _BINARY if case.operation.startswith("binary") else _CROSS_ENTROPY
-        loss = loss_arguments(z, arguments.pop("target"), arguments.pop("axis", -1), **arguments)
-        g = torch.ones_like(family.value(z.detach(), *loss, [False])[0]).requires_grad_()
-        v, none, name = torch.ones_like(z), z.new_empty((0,)), case.operation
-        yield pytest.param(name, (z, *loss, [True]), id=case.name)
-        yield pytest.param(f"{name}_vjp", (z, g, none, *loss, [True]), id=f"{case.name}, vjp")
-        yield pytest.param(f"{name}_jvp", (z, v, *loss), id=f"{case.name}, jvp")
-        yield pytest.param(f"{name}_hvp", (z.detach(), v, g.detach(), *loss, [True]),
+    for case in [*LOSSES, *LINEAR]:
+        family, name, arguments = FAMILIES[case.operation], case.operation, dict(case.arguments)
+        x = [*case.tensors, *[None] * (family.n - len(case.tensors))]
+        axis = arguments.pop("axis", -1)
+        loss = loss_arguments(x[0], arguments.pop("target"), axis, **arguments)
+        needs = [tensor is not None for tensor in x]
+        early = [need and loss.reduction != "none" for need in needs]
+        still = [None if tensor is None else tensor.detach() for tensor in x]
+        g = torch.ones_like(family.value(*still, *loss, [False] * family.n)[0])
+        none = [g.new_empty((0,))] * family.n
+        v = [None if tensor is None else torch.ones_like(tensor) for tensor in x]
+        yield pytest.param(name, (*x, *loss, early), id=case.name)
+        yield pytest.param(f"{name}_vjp", (*x, g.requires_grad_(), *none, *loss, needs),
+                           id=f"{case.name}, vjp")  # fmt: skip
+        yield pytest.param(f"{name}_jvp", (*x, *v, *loss), id=f"{case.name}, jvp")
+        yield pytest.param(f"{name}_hvp", (*still, *v, g.detach(), *loss, needs),
                            id=f"{case.name}, hvp")  # fmt: skip
 
 

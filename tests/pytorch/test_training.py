@@ -1,6 +1,7 @@
 """What a training loop does: precision, scaling, checkpoints, copies - all as users expect it."""
 
 import copy
+import doctest
 import io
 import weakref
 
@@ -156,3 +157,60 @@ def test_modules_are_copied_saved_and_shown():
     assert fresh.state_dict().keys() == torch.nn.CrossEntropyLoss(torch.ones(2)).state_dict().keys()
     assert isinstance(module, torch.nn.CrossEntropyLoss)
     assert "temperature=2.0" in repr(module)
+
+
+def head(**options):
+    torch.manual_seed(5)
+    return nn.LinearCrossEntropy(6, 5, **options), data()
+
+
+@pytest.mark.parametrize("options", [{}, {"bias": True, "label_smoothing": 0.1},
+                                     {"weight": WEIGHT, "ignore_index": 2}])  # fmt: skip
+def test_a_linear_head_is_torchs(options):
+    """The same constructor and parameters: state is exchanged, losses and gradients agree."""
+    ours, (x, labels) = head(**options)
+    theirs = torch.nn.LinearCrossEntropyLoss(6, 5, **options)
+    theirs.load_state_dict(ours.state_dict())
+    losses = ours(x, labels), theirs(x, labels)
+    torch.testing.assert_close(*losses)
+    gradients = [torch.autograd.grad(loss, [*module.parameters()])
+                 for loss, module in zip(losses, (ours, theirs), strict=True)]  # fmt: skip
+    for a, b in zip(*gradients, strict=True):
+        torch.testing.assert_close(a, b)
+    assert copy.deepcopy(ours)(x, labels) == losses[0]
+
+
+def test_a_head_may_be_tied():
+    embedding = torch.nn.Embedding(5, 6)
+    module = nn.LinearCrossEntropy(6, 5, tied=embedding)
+    tokens = torch.tensor([0, 1, 4])
+    module(embedding(tokens), tokens).backward()
+    assert module.linear.weight is embedding.weight
+    z = embedding(tokens) @ embedding.weight.T
+    (due,) = torch.autograd.grad(F.cross_entropy(z, tokens), embedding.weight)
+    torch.testing.assert_close(embedding.weight.grad, due)
+    with pytest.raises(ValueError, match=r"in_features=7 and num_classes=5 ask for \(5, 7\)"):
+        nn.LinearCrossEntropy(7, 5, tied=embedding)
+
+
+@pytest.mark.parametrize("module", [nn.CrossEntropyLoss, nn.LinearCrossEntropy,
+                                    nn.GaussianFeatures])  # fmt: skip
+def test_examples_of_modules_run(module):
+    found = doctest.DocTestFinder(recurse=False).find(module, module.__name__)
+    assert [doctest.DocTestRunner().run(test).failed for test in found] == [0]
+
+
+def test_features_train_with_the_head():
+    torch.manual_seed(6)
+    model, (x, labels) = nn.GaussianFeatures(6, 12), data()
+    criterion = nn.LinearCrossEntropy(12, 5, bias=True)
+    optimizer = torch.optim.Adam([*model.parameters(), *criterion.parameters()], lr=0.1)
+    losses = []
+    for _ in range(30):
+        optimizer.zero_grad()
+        loss = criterion(model(x), labels)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]
+    assert "kind='radial'" in repr(model)

@@ -7,10 +7,13 @@ import torch
 import crossent as ce
 import crossent.torch as ct
 from crossent.torch._tensors import array_of, empty_like, tensor_of
-from tests.pytorch.operations import BENT, CASES, LOSSES, TENSORS, WEIGHTED, names
+from tests.pytorch.operations import BENT, CASES, LINEAR, LOSSES, TENSORS, WEIGHTED, names
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype)[6:])
+
+
+BITWISE = [case for case in CASES if case not in LINEAR]  # all but what passes through a BLAS
 
 
 def same(tensor, array):
@@ -22,7 +25,7 @@ def same(tensor, array):
 
 
 @each_dtype
-@pytest.mark.parametrize("case", CASES, ids=names(CASES))
+@pytest.mark.parametrize("case", BITWISE, ids=names(BITWISE))
 def test_values_are_those_of_arrays(case, dtype):
     tensors = [tensor.detach().to(dtype) for tensor in case.tensors]
     same(case(*tensors), case.on_arrays(*map(array_of, tensors)))
@@ -40,6 +43,39 @@ def test_gradients_are_those_of_arrays(case, dtype):
     _, due = value_and_grad(array_of(z.detach()), **arguments)
     case(z).sum().backward()
     same(z.grad, due)
+
+
+TOLERANCE = {torch.float64: 1e-14, torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 1e-2}
+
+
+@each_dtype
+@pytest.mark.parametrize("case", LINEAR, ids=names(LINEAR))
+def test_the_linear_layer_is_that_of_arrays(case, dtype):
+    """Loss and gradients, whether they are computed in the forward or the backward pass."""
+    tensors = [tensor.detach().to(dtype).requires_grad_() for tensor in case.tensors]
+    arguments = {k: v.numpy() if isinstance(v, torch.Tensor) else v
+                 for k, v in case.arguments.items()}  # fmt: skip
+    arrays = [array_of(tensor) for tensor in tensors]
+    if len(arrays) == 3:
+        arguments["bias"] = arrays.pop()
+    if arguments.get("reduction") == "none":
+        arguments["cotangent"] = np.ones((3, 2))
+    due, gradients = ce.linear_cross_entropy_value_and_grad(*arrays, **arguments)
+    loss = case(*tensors)
+    loss.sum().backward()
+    tolerance = {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}
+    torch.testing.assert_close(loss.detach(), tensor_of(due), **tolerance)
+    for tensor, gradient in zip(tensors, gradients, strict=False):
+        torch.testing.assert_close(tensor.grad, tensor_of(gradient), **tolerance)
+
+
+def test_a_layer_of_two_dtypes_is_computed_in_the_wider():
+    x, weight = torch.randn(3, 4).bfloat16(), torch.randn(5, 4, requires_grad=True)
+    labels = torch.tensor([0, 1, 4])
+    loss = ct.linear_cross_entropy(x, weight, labels)
+    assert loss == ct.linear_cross_entropy(x.float(), weight, labels)
+    loss.backward()
+    assert weight.grad.dtype == torch.float32
 
 
 @pytest.mark.parametrize("integers", [torch.int8, torch.uint8, torch.int16, torch.int32,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from ._cross_entropy import binary_cross_entropy, cross_entropy
 from ._gaussian_features import gaussian_features
+from ._linear_cross_entropy import linear_cross_entropy
 from ._softmax import log_softmax, logsumexp, softmax
 
 __all__ = [
     "binary_cross_entropy",
     "cross_entropy",
     "gaussian_features",
+    "linear_cross_entropy",
     "log_softmax",
     "logsumexp",
     "softmax",

@@ -50,16 +50,18 @@ class LossArguments(NamedTuple):
     normalizer: str
     divisor: float | None  # where the normalizer is a number
     empty: str
+    workspace_bytes: int | None  # of the linear layer
 
     N_TENSORS = 4
     SCHEMA = (
         "Tensor target, Tensor? class_weight, Tensor? sample_weight, Tensor? where, int axis, "
         "int? ignore_index, float label_smoothing, float temperature, float? softcap, "
-        "float z_loss, str reduction, str normalizer, float? divisor, str empty"
+        "float z_loss, str reduction, str normalizer, float? divisor, str empty, "
+        "int? workspace_bytes"
     )
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> Any:
         """Keyword arguments of the functions on arrays, all but the class axis."""
         return {
             "class_weight": optional_array(self.class_weight),
@@ -76,7 +78,7 @@ class LossArguments(NamedTuple):
         }
 
     @property
-    def binary_options(self) -> dict[str, Any]:
+    def binary_options(self) -> Any:
         """Those of them that a loss of one logit a row has."""
         absent = ("softcap", "z_loss", "where")
         return {name: value for name, value in self.options.items() if name not in absent}
@@ -105,6 +107,7 @@ def loss_arguments(
     reduction: str = "mean",
     normalizer: str | float = "weight",
     empty: str = "nan",
+    workspace_bytes: int | None = None,
 ) -> LossArguments:
     """Bring the options into the form that an operator takes; values are checked within it."""
     truth = as_tensor(target, like, "target")
@@ -125,4 +128,5 @@ def loss_arguments(
         normalizer if named else "weight",
         None if named else float(normalizer),
         empty,
+        workspace_bytes,
     )

@@ -166,6 +166,9 @@ class VjpRules(_Rules):
         primals, g, _, rest = self.split(inputs)
         ctx.needs = inputs[-1]
         self.save(ctx, primals, rest, g)
+        several = (output,) if self.n == 1 else output
+        empty = [made for made, need in zip(several, ctx.needs, strict=True) if not need]
+        ctx.mark_non_differentiable(*empty)
 
     def backward(self, ctx: Any, *cotangents: torch.Tensor | None) -> tuple[Any, ...]:
         saved, (g,) = self.saved(ctx, ctx.saved_tensors)

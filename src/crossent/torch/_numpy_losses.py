@@ -11,10 +11,10 @@ import torch
 from .. import ops
 from .._typing import Array
 from ._loss import LossArguments
-from ._loss_operators import Needs, Tensors
+from ._loss_rules import Needs, Tensors
 from ._tensors import array_of, tensor_of
 
-__all__ = ["BinaryCrossEntropy", "CrossEntropy"]
+__all__ = ["BinaryCrossEntropy", "CrossEntropy", "folded"]
 
 
 class CrossEntropy:
@@ -41,7 +41,8 @@ class CrossEntropy:
         z, truth, options = _given(primals, loss)
         if loss.reduction == "mean" and z.dtype == np.float16:
             divisor = ops.loss_normalizer(z.shape, z.dtype, truth, axis=loss.axis, **options)
-            options["normalizer"], g = _folded(divisor, options["normalizer"], g)
+            if divisor:
+                options["normalizer"], g = folded(divisor, g)
         _, gradient = ops.cross_entropy_value_and_grad(z, truth, axis=loss.axis, **options)
         return (_multiplied(tensor_of(gradient), g, loss.axis),)
 
@@ -123,7 +124,7 @@ def _first(tensors: Tensors) -> torch.Tensor:
     return tensor
 
 
-def _given(primals: Tensors, loss: LossArguments) -> tuple[Array, Array, dict[str, Any]]:
+def _given(primals: Tensors, loss: LossArguments) -> tuple[Array, Array, Any]:
     """Logits, truth and options as arrays."""
     return array_of(_first(primals)), array_of(loss.target), loss.options
 
@@ -135,15 +136,13 @@ def _multiplied(values: torch.Tensor, g: torch.Tensor, axis: int) -> torch.Tenso
     return values.mul_(g if g.ndim == 0 else g.unsqueeze(axis))
 
 
-def _folded(
-    divisor: float, normalizer: str | float, g: torch.Tensor
-) -> tuple[str | float, torch.Tensor]:
+def folded(divisor: float, g: torch.Tensor) -> tuple[float, torch.Tensor]:
     """The cotangent as part of what a mean divides by, and its sign.
 
     A float16 gradient of a mean over many rows underflows; a scaled loss is there to prevent that,
     so its scale must come in before the rounding.
     """
     scale = abs(g.item())
-    if not 0.0 < scale < math.inf or divisor <= 0.0:
-        return normalizer, g
+    if not 0.0 < scale < math.inf:
+        return divisor, g
     return divisor / scale, g.sign()

@@ -8,8 +8,9 @@ import torch
 
 from ._cross_entropy import cross_entropy
 from ._gaussian_features import gaussian_features
+from ._linear_cross_entropy import linear_cross_entropy
 
-__all__ = ["CrossEntropyLoss", "GaussianFeatures"]
+__all__ = ["CrossEntropyLoss", "GaussianFeatures", "LinearCrossEntropy"]
 
 
 class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
@@ -87,6 +88,112 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
     def extra_repr(self) -> str:
         """What differs from the plain loss."""
         return ", ".join(f"{name}={value!r}" for name, value in self.further.items())
+
+
+class LinearCrossEntropy(torch.nn.Module):
+    """A linear layer and the cross-entropy of its logits, which are never all held.
+
+    ``z = inputs weight^T + bias``: torch's ``LinearCrossEntropyLoss``, computed by crossent.
+
+    Parameters
+    ----------
+    in_features, num_classes : int
+        n and K.
+    bias : bool
+        Whether the layer has a bias.
+    device, dtype : optional
+        Of the layer's parameters.
+    reduction : {"mean", "sum", "none"}
+    weight : Tensor, shape (K,), optional
+        One weight a class.
+    ignore_index : int, optional
+        Rows with this label are absent; None is -100, as in torch.
+    label_smoothing : float in [0, 1]
+    tied : torch.nn.Linear or torch.nn.Embedding, optional
+        A layer whose weight (and bias) is used instead of one of its own.
+    temperature, softcap, z_loss, empty, workspace_bytes : optional
+        What :func:`crossent.torch.linear_cross_entropy` has beyond torch's module.
+
+    Notes
+    -----
+    The layer is the submodule ``linear``, with the same names of parameters as in torch's module.
+    Inputs are (N, n) or (n,), targets labels (N,) or probabilities (N, K).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from crossent.torch.nn import LinearCrossEntropy
+    >>> head = LinearCrossEntropy(8, 1000)
+    >>> head(torch.zeros(2, 8), torch.tensor([0, 999]))
+    tensor(6.9078, grad_fn=<linear_cross_entropyBackward>)
+    """
+
+    weight: torch.Tensor | None
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        bias: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        reduction: str = "mean",
+        weight: torch.Tensor | None = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+        tied: torch.nn.Module | None = None,
+        temperature: float = 1.0,
+        softcap: float | None = None,
+        z_loss: float = 0.0,
+        empty: str = "nan",
+        workspace_bytes: int | None = None,
+    ) -> None:
+        super().__init__()
+        place: dict[str, Any] = {"device": device, "dtype": dtype}
+        own = tied is None
+        self.linear: Any = torch.nn.Linear(in_features, num_classes, bias, **place) if own else tied
+        _check_layer(self.linear, in_features, num_classes)
+        self.register_buffer("weight", weight)
+        self.ignore_index = -100 if ignore_index is None else ignore_index
+        self.options: dict[str, Any] = {
+            "reduction": reduction, "label_smoothing": label_smoothing, "temperature": temperature,
+            "softcap": softcap, "z_loss": z_loss, "empty": empty,
+            "workspace_bytes": workspace_bytes,
+        }  # fmt: skip
+
+    def forward(
+        self,
+        input: torch.Tensor,
+        target: torch.Tensor,
+        sample_weight: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The loss of inputs (..., n) and labels (...) or probabilities (..., K)."""
+        labels = target.ndim < input.ndim
+        return linear_cross_entropy(
+            input,
+            self.linear.weight,
+            target,
+            bias=getattr(self.linear, "bias", None),
+            class_weight=self.weight,
+            sample_weight=sample_weight,
+            ignore_index=self.ignore_index if labels else None,
+            normalizer="weight" if labels else "count",  # torch's own
+            **self.options,
+        )
+
+    def extra_repr(self) -> str:
+        """The options."""
+        return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+
+
+def _check_layer(layer: Any, in_features: int, num_classes: int) -> None:
+    shape = tuple(layer.weight.shape)
+    if shape != (num_classes, in_features):
+        raise ValueError(
+            f"the tied layer's weight has shape {shape}, but in_features={in_features} and "
+            f"num_classes={num_classes} ask for {(num_classes, in_features)}"
+        )
 
 
 class GaussianFeatures(torch.nn.Module):

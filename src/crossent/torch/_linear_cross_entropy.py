@@ -1,0 +1,89 @@
+"""Linear layer and cross-entropy of tensors as one."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+import torch
+
+from .._typing import ArrayLike
+from ._loss import LossKeywords, loss_arguments
+from ._loss_operators import LossOperators
+from ._numpy_linear import LinearCrossEntropy
+
+__all__ = ["linear_cross_entropy"]
+
+_LINEAR = LossOperators(
+    "linear_cross_entropy",
+    ("inputs", "weight", "bias"),
+    LinearCrossEntropy(),
+    LinearCrossEntropy(),
+)
+
+
+def linear_cross_entropy(
+    inputs: torch.Tensor,
+    weight: torch.Tensor,
+    target: torch.Tensor | ArrayLike,
+    *,
+    bias: torch.Tensor | None = None,
+    workspace_bytes: int | None = None,
+    **options: Unpack[LossKeywords],
+) -> torch.Tensor:
+    """Cross-entropy of a linear layer's logits, held for a block of rows at a time, of tensors.
+
+    ``z = inputs weight^T + bias``, then :func:`crossent.torch.cross_entropy` of z:
+    :func:`crossent.linear_cross_entropy`, differentiable twice in inputs, weight and bias.
+
+    Parameters
+    ----------
+    inputs : Tensor, shape (..., n)
+    weight : Tensor, shape (K, n)
+        Of another floating dtype than the inputs: both are converted to the wider one.
+    target : Tensor
+        Labels, shape (...), or targets, shape (..., K), as in :func:`crossent.torch.cross_entropy`.
+    bias : Tensor, shape (K,), optional
+    workspace_bytes : int, optional
+        As in :func:`crossent.linear_cross_entropy`.
+    **options
+        The options of :func:`crossent.cross_entropy`; ``where`` may be (K,).
+
+    Returns
+    -------
+    Tensor
+        A scalar, or with ``reduction="none"`` one loss a row.
+
+    Raises
+    ------
+    TypeError, ValueError, NotImplementedError
+        As :func:`crossent.torch.cross_entropy`; also for a second forward-mode derivative of losses
+        that are not reduced.
+
+    Notes
+    -----
+    The gradients that are asked for are computed in the forward pass, block by block, and scaled
+    in the backward pass; those of losses that are not reduced, and of float16 means, in the
+    backward pass. Double backward is one product with the Hessian: no logits are stored for it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from crossent.torch import linear_cross_entropy
+    >>> x, weight = torch.ones(1, 2), torch.zeros(3, 2, requires_grad=True)
+    >>> linear_cross_entropy(x, weight, torch.tensor([2])).backward()
+    >>> weight.grad
+    tensor([[ 0.3333,  0.3333],
+            [ 0.3333,  0.3333],
+            [-0.6667, -0.6667]])
+    """
+    given = [inputs, weight, bias]
+    dtype = inputs.dtype
+    for other in (weight, bias):
+        if other is not None:
+            dtype = torch.promote_types(dtype, other.dtype)
+    primals = [None if primal is None else primal.to(dtype) for primal in given]
+    loss = loss_arguments(inputs, target, -1, workspace_bytes=workspace_bytes, **options)
+    early = loss.reduction != "none" and (dtype != torch.float16 or loss.reduction == "sum")
+    wanted = early and torch.is_grad_enabled()
+    needs = [wanted and primal is not None and primal.requires_grad for primal in primals]
+    return _LINEAR.value(*primals, *loss, needs)[0]
