@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 NATIVE := pyproject.toml CMakeLists.txt $(shell find src/native -type f)
 PYTEST_FLAGS ?= -q -n 2
 
-.PHONY: demo test lint docs bench bench-full clean
+.PHONY: demo test lint docs figures bench bench-full clean
 
 demo: $(VENV)/.installed
 	$(BIN)/crossent fit --demo
@@ -28,6 +28,9 @@ lint: $(VENV)/.installed $(VENV)/.lint $(VENV)/.docs
 docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict
 	@echo "open site/index.html"
+
+figures: $(VENV)/.installed
+	$(BIN)/python docs/figures/draw.py
 
 # The peers that crossent is measured against (torch, JAX) are installed for these two alone.
 bench: $(VENV)/.bench
