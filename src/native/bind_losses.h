@@ -89,21 +89,29 @@ double cross_entropy_rows(handle logits, handle target, handle row_weight, doubl
 void cross_entropy_jvp_rows(handle logits, handle target, handle tangent, handle row_weight, handle options,
                             handle loss, handle loss_tangent) {
   const Numbers z(logits.ptr(), "logits");
-  CrossEntropyCall call = call_of(z, target, row_weight, Options(options));
+  const Options given(options);
+  CrossEntropyCall call = call_of(z, target, row_weight, given);
   call.tangent = second_of(tangent.ptr(), "tangent", z.dtype, z.rows, z.columns);
   call.loss = static_cast<double*>(output_of(loss.ptr(), "loss", kFloat64, z.rows));
   call.loss_tangent = static_cast<double*>(output_of(loss_tangent.ptr(), "loss_tangent", kFloat64, z.rows));
+  if (call.labels && given.plain()) {
+    run_summed(kernels->cross_entropy[z.dtype], call, z.rows, row_grain(z), row_cost(z, kCheap));
+    return run(kernels->labelled_jvp[z.dtype], call, z.rows, row_grain(z), row_cost(z, kCheap));
+  }
   run(kernels->cross_entropy_jvp[z.dtype], call, z.rows, row_grain(z), row_cost(z, kGeneral));
 }
 
 void cross_entropy_hvp_rows(handle logits, handle target, handle tangent, handle row_weight, double gradient_factor,
                             handle options, bool gauss_newton, handle out) {
   const Numbers z(logits.ptr(), "logits");
-  CrossEntropyCall call = call_of(z, target, row_weight, Options(options));
+  const Options given(options);
+  CrossEntropyCall call = call_of(z, target, row_weight, given);
   call.tangent = second_of(tangent.ptr(), "tangent", z.dtype, z.rows, z.columns);
   call.gradient_factor = gradient_factor;
   call.gauss_newton = gauss_newton;
   call.out = output_of(out.ptr(), "out", z.dtype, z.rows, z.columns);
+  if (call.labels && given.plain())
+    return run(kernels->labelled_hvp[z.dtype], call, z.rows, row_grain(z), row_cost(z, kCheap));
   run(kernels->cross_entropy_hvp[z.dtype], call, z.rows, row_grain(z), row_cost(z, kGeneral));
 }
 

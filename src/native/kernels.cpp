@@ -3,6 +3,7 @@
 #include "columns.h"
 #include "cross_entropy_general.h"
 #include "gaussian.h"
+#include "labelled_derivatives.h"
 #include "labels.h"
 #include "rows.h"
 #include "small.h"
@@ -48,6 +49,8 @@ constexpr KernelTable kTable = {
     ALL(cross_entropy_general_rows),
     ALL(cross_entropy_jvp_rows),
     ALL(cross_entropy_hvp_rows),
+    ALL(labelled_jvp_rows),
+    ALL(labelled_hvp_rows),
     COLUMNS(columns, softmax),
     COLUMNS(columns, log_softmax),
     COLUMNS(reduced_columns, logsumexp),

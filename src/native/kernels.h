@@ -83,6 +83,7 @@ struct KernelTable {
   Kernel<RowsCall> logsumexp_vjp[kDTypes], logsumexp_jvp[kDTypes];
   LossKernel<CrossEntropyCall> cross_entropy[kDTypes], cross_entropy_general[kDTypes];
   Kernel<CrossEntropyCall> cross_entropy_jvp[kDTypes], cross_entropy_hvp[kDTypes];
+  Kernel<CrossEntropyCall> labelled_jvp[kDTypes], labelled_hvp[kDTypes];  // of labels, without options
   Kernel<ColumnsCall> softmax_columns[kDTypes], log_softmax_columns[kDTypes], logsumexp_columns[kDTypes];
   LossKernel<ColumnsCall> cross_entropy_columns[kDTypes], cross_entropy_general_columns[kDTypes];
   Kernel<RowsCall> sigmoid[kDTypes];
