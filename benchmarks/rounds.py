@@ -32,18 +32,16 @@ def take_turns(
     it is slow: the threads that the call before it left spinning have then gone to sleep, and the
     memory that it frees is there again, which a system may otherwise have to fetch from its host.
     """
-    times: dict[Name, list[float]] = {}
-    repeats: dict[Name, int] = {}
-    for name, call in calls.items():
-        repeats[name], seconds = _repeats(call, round_seconds)
-        times[name] = [seconds] if seconds > SLOW else []
+    found = {name: _repeats(call, round_seconds) for name, call in calls.items()}
+    times: dict[Name, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            slowest = max(times[name], default=0.0)
-            if len(times[name]) < _rounds_of(slowest, rounds):
-                if slowest <= SLOW:
+            repeats, first = found[name]
+            least = min([first, *times[name]])
+            if len(times[name]) < _rounds_of(least, rounds):
+                if least <= SLOW:
                     call()
-                times[name].append(_seconds(call, repeats[name]))
+                times[name].append(_seconds(call, repeats))
     return {
         name: Time(statistics.median(taken), min(taken), len(taken))
         for name, taken in times.items()
