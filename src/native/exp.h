@@ -177,6 +177,32 @@ INLINE V exp_apart(V x, V shift, V top, int64_t& tied) {
   return select(x == top, V{}, exp_fitting(x, shift));
 }
 
+// exp(x.high + x.low), as exactly as sums under a logarithm need it, and what it rounds off.
+template <class V>
+INLINE Pair<V> exp_pair(Pair<V> x) {
+  using K = ExpConstants<Element<V>>;
+  Pair<V> value;
+  V n;
+  if constexpr (sizeof(x.high[0]) == 4 && kFused) {
+    const V one = splat(1.0f);
+    n = fma(x.high, splat(K::log2e), splat(K::rounder)) - splat(K::rounder);
+    const V r = fma(n, splat(-K::ln2_high), x.high) + fma(n, splat(-K::ln2_low), x.low);
+    const V slope = fma(exp_polynomial(r), r, one);
+    value.high = fma(slope, r, one);
+    value.low = fma(slope, r, one - value.high);
+  } else {
+    const Reduced<V> reduced = reduce(x.high, x.low);
+    n = reduced.exponent;
+    value = reduced.exponential_exactly();
+  }
+  const Mask<Element<V>> lost = n < K::lowest;
+  return {select(lost, V{}, scale_by_power(value.high, n)), select(lost, V{}, scale_by_power(value.low, n))};
+}
+template <class V>
+INLINE V exp_fitting(Pair<V> x) {
+  return exp_pair(x).high;
+}
+
 template <class V>
 INLINE V exp(V x) {
   return exp_shifted(x, None{}, None{});
@@ -207,6 +233,29 @@ INLINE Pair<F64> log1p_exactly(F64 x, F64 rest_of_x) {
   const F64 rest = head.low + body.low + (fma(s, fma(z, p, square.high), correction));
   const Pair<F64> value = two_sum(body.high, rest);
   return {select(x < kInf, value.high, x), select(x < kInf, value.low, F64{})};
+}
+
+// The same for float32, by a weighted minimax fit of (log(1 + t) - t + t^2 / 2) / t^3.
+INLINE Pair<F32> log1p_exactly(F32 x, F32 rest_of_x) {
+  Pair<F32> sum = two_sum(splat(1.0f), x);
+  sum.low += rest_of_x;
+  const I32 root_half = I32{} + 0x3f3504f3, unit = I32{} + 0x3f800000;
+  const I32 bits = (I32)sum.high + (unit - root_half);
+  const F32 n = __builtin_convertvector((bits >> 23) - 127, F32);
+  const F32 t = (F32)((bits & 0x007fffff) + root_half) - splat(1.0f);
+  const F32 low = sum.low * (F32)((254 << 23) - (bits & 0x7f800000));  // by 2^-n
+  F32 p = splat(-0x1.38b57cp-4f);
+  p = fma(p, t, splat(0x1.055b6ap-3f));
+  p = fma(p, t, splat(-0x1.0d85420p-3f));
+  p = fma(p, t, splat(0x1.22da1ep-3f));
+  p = fma(p, t, splat(-0x1.547244p-3f));
+  p = fma(p, t, splat(0x1.99a008p-3f));
+  p = fma(p, t, splat(-0x1.000226p-2f));
+  p = fma(p, t, splat(0x1.555554p-2f));
+  p = fma(p, t, splat(-0.5f));
+  const Pair<F32> head = quick_two_sum(n * splat(0x1.62e4p-1f), t);
+  const F32 of_low = fma(low * splat(-0.8f), t, low);  // low / (1 + t), near enough
+  return quick_two_sum(head.high, fma(t * t, p, fma(n, splat(0x1.7f7d1cp-20f), head.low + of_low)));
 }
 
 INLINE F64 log1p(F64 x) { return log1p_exactly(x, F64{}).high; }

@@ -1,4 +1,4 @@
-// Vectors from and to memory: 16-bit numbers, whole and partial loads and stores, numbers far apart.
+// Vectors from and to memory: 16-bit numbers, whole and partial loads and stores.
 #pragma once
 
 #include "simd.h"
@@ -145,33 +145,6 @@ INLINE void store(T* to, Full, F32 x) {
 template <class T>
 INLINE void store(T* to, int n, F32 x) {
   store_bits(&to->bits, n, narrow_bits(T{}, x));
-}
-
-// Numbers `stride` apart, one a lane, for the first n lanes; zeros in the others.
-template <class C>
-INLINE Vec<C> gather(const C* from, int stride, int n) {
-#if defined(__AVX512F__)
-  if constexpr (sizeof(C) == 4)
-    return _mm512_mask_i32gather_ps(F32{}, lane_bits(n), (__m512i)(lane_numbers<C>() * stride), from, 4);
-  else
-    return _mm512_mask_i64gather_pd(F64{}, lane_bits(n), (__m512i)(lane_numbers<C>() * stride), from, 8);
-#else
-  Vec<C> x{};
-  for (int i = 0; i < n; ++i) x[i] = from[i * stride];
-  return x;
-#endif
-}
-
-template <class C>
-INLINE void scatter(C* to, int stride, int n, Vec<C> x) {
-#if defined(__AVX512F__)
-  if constexpr (sizeof(C) == 4)
-    _mm512_mask_i32scatter_ps(to, lane_bits(n), (__m512i)(lane_numbers<C>() * stride), x, 4);
-  else
-    _mm512_mask_i64scatter_pd(to, lane_bits(n), (__m512i)(lane_numbers<C>() * stride), x, 8);
-#else
-  for (int i = 0; i < n; ++i) to[i * stride] = x[i];
-#endif
 }
 
 // One number, by the same conversions.

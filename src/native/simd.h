@@ -130,6 +130,30 @@ INLINE F64 larger(F64 a, F64 b) {
 #endif
 }
 
+// a < b ? a : b, so that a NaN in b stays.
+INLINE F32 smaller(F32 a, F32 b) {
+#if defined(__AVX512F__)
+  return _mm512_min_ps(a, b);
+#elif defined(__AVX2__)
+  return _mm256_min_ps(a, b);
+#elif defined(__x86_64__)
+  return _mm_min_ps(a, b);
+#else
+  return select(a < b, a, b);
+#endif
+}
+INLINE F64 smaller(F64 a, F64 b) {
+#if defined(__AVX512F__)
+  return _mm512_min_pd(a, b);
+#elif defined(__AVX2__)
+  return _mm256_min_pd(a, b);
+#elif defined(__x86_64__)
+  return _mm_min_pd(a, b);
+#else
+  return select(a < b, a, b);
+#endif
+}
+
 // In how many lanes a and b are equal.
 INLINE int count_equal(F32 a, F32 b) {
 #if defined(__AVX512F__)
@@ -235,12 +259,21 @@ INLINE Pair<V> two_sum(V a, V b) {
   return {sum, (a - (sum - back)) + (b - back)};
 }
 
-INLINE Pair<F64> two_product(F64 a, F64 b) {
-  const F64 product = a * b;
+// The same of two numbers of which `large` is the larger, or 0.
+template <class V>
+INLINE Pair<V> quick_two_sum(V large, V small) {
+  const V sum = large + small;
+  return {sum, small - (sum - large)};
+}
+
+template <class V>
+INLINE Pair<V> two_product(V a, V b) {
+  const V product = a * b;
   if constexpr (kFused) return {product, fma(a, b, -product)};
-  const F64 split = splat(134217729.0);  // 2^27 + 1: Dekker's halves, whose products are exact
-  const F64 a1 = split * a - (split * a - a), a2 = a - a1;
-  const F64 b1 = split * b - (split * b - b), b2 = b - b1;
+  using C = Element<V>;
+  const V split = splat(C(sizeof(C) == 8 ? 0x1p27 + 1 : 0x1p12 + 1));  // Dekker's halves: exact products
+  const V a1 = split * a - (split * a - a), a2 = a - a1;
+  const V b1 = split * b - (split * b - b), b2 = b - b1;
   return {product, ((a1 * b1 - product) + a1 * b2 + a2 * b1) + a2 * b2};
 }
 

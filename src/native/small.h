@@ -1,129 +1,153 @@
 // Rows of a few classes: one lane a row, so that no lane is empty and nothing is summed across lanes.
 //
-// The formulas are those of rows.h. A row's place among the lanes changes nothing.
+// A row's place among the lanes changes nothing.
 #pragma once
 
 #include "derivatives.h"
+#include "label_lanes.h"
+#include "split.h"
+#include "transpose.h"
 
 namespace crossent::CROSSENT_ISA {
 namespace {
 
-constexpr int64_t kSmall = 16;  // classes up to which rows lie side by side
+constexpr int64_t kSmall = 32;  // classes up to which rows lie side by side
 
 // As many rows as there are lanes: class k of all of them is lanes[k].
 template <class T>
 struct RowBlock {
   using C = Compute<T>;
   static constexpr int kRows = kLanes<C>;
+  using Few = std::make_integer_sequence<int, kSplit>;
   Vec<C> lanes[kSmall];
 
-  INLINE C* at(int64_t k) { return (C*)&lanes[k]; }
-
   INLINE void read(const T* from, int rows, int count) {
-    C wide[sizeof(T) == sizeof(C) ? 1 : kRows * kSmall];
-    const C* source = (const C*)from;
-    if constexpr (sizeof(T) != sizeof(C)) {
-      sweep<C>(rows * count, [&](int64_t i, auto n) INLINED { store(wide + i, n, load(from + i, n)); });
-      source = wide;
-    }
-    for (int k = 0; k < count; ++k) lanes[k] = gather(source + k, count, rows);
+    if (count <= kSplit)
+      read_split_of<T>(count, Few{})(from, lanes, rows * count);
+    else
+      turn(from, count, (C*)lanes, kRows, rows, count);
   }
-
-  INLINE void write(T* to, int rows, int count) {
-    C wide[sizeof(T) == sizeof(C) ? 1 : kRows * kSmall];
-    C* target = sizeof(T) == sizeof(C) ? (C*)to : wide;
-    for (int k = 0; k < count; ++k) scatter(target + k, count, rows, lanes[k]);
-    if constexpr (sizeof(T) != sizeof(C))
-      sweep<C>(rows * count, [&](int64_t i, auto n) INLINED { store(to + i, n, load(wide + i, n)); });
+  INLINE void write(T* to, int rows, int count) const {
+    if (count <= kSplit)
+      write_joined_of<T>(count, Few{})(to, lanes, rows * count);
+    else
+      turn((const C*)lanes, kRows, to, count, count, rows);
   }
 };
 
+// ---------------------------------------------------------------- as many rows as there are lanes
+
 // The largest number of every row; NaN is passed over.
-template <class T>
-INLINE Vec<Compute<T>> largest(const RowBlock<T>& block, int count) {
-  Vec<Compute<T>> best = splat(-Compute<T>(kInf));
-  for (int k = 0; k < count; ++k) best = larger(block.lanes[k], best);
+template <class V>
+INLINE V largest(const V* z, int count) {
+  V best = z[0];
+  for (int k = 1; k < count; ++k) best = larger(z[k], best);
   return best;
 }
 
-template <class T>
-INLINE void scale_block(RowBlock<T>& z, int count, const RowScale<Compute<T>>& scale) {
-  for (int k = 0; k < count; ++k) z.lanes[k] = multiply(z.lanes[k], scale.high, scale.low);
+// The same, and all the others of the row in others[1] ... others[count - 1].
+template <class V>
+INLINE V part_largest(const V* z, V* others, int count) {
+  V best = z[0];
+  for (int k = 1; k < count; ++k) {
+    const V x = z[k];
+    others[k] = smaller(best, x);
+    best = larger(x, best);
+  }
+  return best;
 }
 
-// Exponentials in place of the logits, and their sums without the maximal classes.
-template <class T>
-INLINE RowSums<Compute<T>> sum_block(RowBlock<T>& z, int count, Vec<Compute<T>> maximum) {
-  using C = Compute<T>;
+// NaN where a row's maximum is not finite, else 0.
+template <class V>
+INLINE V spoiled(V maximum) {
+  return maximum - maximum;
+}
+
+template <class V>
+INLINE V multiply(V x, Pair<V> factor) {
+  return multiply(x, factor.high, factor.low);
+}
+
+// 1 / sum of a row's exponentials, which take the place of its logits.
+template <class V>
+INLINE Pair<V> exponentials_of(V* z, int count) {
+  using C = Element<V>;
+  const V maximum = largest(z, count);
   const PowerShift<C> shift(maximum);
-  Sum<C> sum;
-  Mask<C> ties{};
-  for (int k = 0; k < count; ++k) {
-    const Mask<C> tie = z.lanes[k] == maximum;
-    ties -= tie;
-    const Vec<C> x = z.lanes[k] - shift.subtracted;
-    z.lanes[k] = sizeof(C) == 4 ? exp_close(x, shift.exponent) : exp_fitting(x, shift.exponent);
-    sum.add(select(tie, Vec<C>{}, z.lanes[k]));
-  }
-  return row_sums(shift, maximum, lane_sums(sum), __builtin_convertvector(ties, Vec<C>));
+  const Pair<V> sum = sum_of<V>(count, [&](int k) INLINED {
+    return z[k] = exp_close(z[k] - shift.subtracted, shift.exponent);
+  });
+  const Pair<V> scale = reciprocal(sum);
+  return {scale.high + spoiled(maximum), zero_if_nan(scale.low)};
 }
 
-// softmax times a factor in place of the logits.
-template <class T>
-INLINE void softmax_block(RowBlock<T>& z, int count, const PerRow<Compute<T>>& factor) {
-  using C = Compute<T>;
-  const Vec<C> maximum = largest(z, count);
-  if constexpr (sizeof(C) == 8) {
-    scale_block(z, count, scale_of(factor, sum_block(z, count, maximum).whole, maximum));
-  } else {  // better exponentials cost less here than a largest class apart from the others
-    const PowerShift<C> shift(maximum);
-    Sum<C> sum;
-    for (int k = 0; k < count; ++k) {
-      z.lanes[k] = shift(z.lanes[k]);
-      sum.add(z.lanes[k]);
-    }
-    scale_block(z, count, scale_of(factor, lane_sums(sum), maximum));
-  }
+template <class V>
+INLINE void softmax_lanes(V* z, int count) {
+  const Pair<V> scale = exponentials_of(z, count);
+  for (int k = 0; k < count; ++k) z[k] = multiply(z[k], scale);
 }
 
-template <class T>
-INLINE void log_softmax_block(RowBlock<T>& z, int count) {
-  using C = Compute<T>;
-  const Vec<C> maximum = largest(z, count);
-  RowBlock<T> e = z;
-  const Pair<Vec<C>> lse = lse_of(maximum, sum_block(e, count, maximum));
-  const Vec<C> high = lse.high + (maximum - maximum);
-  for (int k = 0; k < count; ++k) z.lanes[k] = log_probability<C>(z.lanes[k], high, lse.low);
+// factor * softmax
+template <class V>
+INLINE void scaled_softmax_lanes(V* z, int count, V factor) {
+  const Pair<V> scale = times(Pair<V>{factor, V{}}, exponentials_of(z, count));
+  for (int k = 0; k < count; ++k) z[k] = multiply(z[k], scale.high, zero_if_nan(scale.low));
 }
 
-template <class T>
-INLINE Vec<Compute<T>> logsumexp_block(RowBlock<T>& z, int count) {
-  using C = Compute<T>;
-  const Vec<C> maximum = largest(z, count);
-  Mask<C> nan{};
-  for (int k = 0; k < count; ++k) nan |= z.lanes[k] != z.lanes[k];
-  const Vec<C> lse = lse_of(maximum, sum_block(z, count, maximum)).high;
-  return select(nan, splat(C(kNaN)), select(maximum - maximum == 0, lse, maximum));
+// log sum exp(z - maximum) = log(1 + the others): a confident row keeps its digits.
+template <bool Exactly, class V>
+INLINE Pair<V> log_sum_of_others(const V* others, int count, V maximum) {
+  V rounded_off{};
+  const Pair<V> sum = sum_of<V>(count - 1, [&](int k) INLINED {
+    const Pair<V> e = exp_pair(two_sum(others[k + 1], -maximum));
+    if constexpr (Exactly) rounded_off += e.low;
+    return e.high;
+  });
+  return log1p_exactly(sum.high, sum.low + rounded_off);
 }
 
-// Loss of every row, and its gradient in place of the logits.
-template <class T>
-INLINE PerRow<Compute<T>> label_block(RowBlock<T>& z, int count, const LabelledRows<Compute<T>>& given,
-                                      double gradient_factor, bool gradient) {
-  using C = Compute<T>;
-  constexpr int kRows = RowBlock<T>::kRows;
-  const PerRow<C> factor = given.factors(gradient_factor);
-  const Vec<C> maximum = largest(z, count);
-  C labelled[kRows], own[kRows];
-  for (int r = 0; r < kRows; ++r) labelled[r] = z.at(given.label[r])[r];
-  const RowSums<C> sums = sum_block(z, count, maximum);
-  for (int r = 0; r < kRows; ++r) own[r] = z.at(given.label[r])[r];
-  const LabelResult<C> result = label_result(maximum, load(labelled, Full{}), load(own, Full{}), sums, factor);
-  if (gradient) {
-    scale_block(z, count, scale_of<C>(factor, sums.whole, maximum));
-    for (int r = 0; r < kRows; ++r) z.at(given.label[r])[r] = result.gradient[r];
-  }
-  return result.loss;
+// q = (z - maximum) - log sum: both terms have one sign.
+template <class V>
+INLINE void log_softmax_lanes(V* z, int count) {
+  V others[kSmall];
+  const V maximum = part_largest(z, others, count);
+  const V log_sum = log_sum_of_others<false>(others, count, maximum).high + spoiled(maximum);
+  for (int k = 0; k < count; ++k) z[k] = (z[k] - maximum) - log_sum;
+}
+
+// Maximum and logarithm may cancel, so the exponentials keep what they round off. The logits are lost.
+template <class V>
+INLINE V logsumexp_lanes(V* z, int count) {
+  const V maximum = part_largest(z, z, count);
+  const Pair<V> log_sum = log_sum_of_others<true>(z, count, maximum), lse = two_sum(maximum, log_sum.high);
+  V result = lse.high + (lse.low + log_sum.low);
+  if (count_equal(spoiled(maximum), V{}) == kLanesOf<V>) return result;
+  result = select(spoiled(maximum) == 0, result, maximum);
+  for (int k = 1; k < count; ++k) result = select(z[k] == z[k], result, z[k]);
+  return result;
+}
+
+template <class V>
+INLINE V inner_product(const V* a, const V* b, int count) {
+  V errors{};
+  const Pair<V> sum = sum_of<V>(count, [&](int k) INLINED {
+    const Pair<V> product = two_product(a[k], b[k]);
+    errors += product.low;
+    return product.high;
+  });
+  return sum.high + (sum.low + errors);
+}
+
+template <class V>
+INLINE void softmax_vjp_lanes(V* p, const V* g, int count) {
+  const V mean = inner_product(p, g, count);
+  for (int k = 0; k < count; ++k) p[k] *= g[k] - mean;
+}
+
+template <class V>
+INLINE void log_softmax_vjp_lanes(V* q, const V* g, int count) {
+  const V total = sum_of<V>(count, [&](int k) INLINED { return g[k]; }).high;
+  for (int k = 0; k < count; ++k) q[k] = fma(-exp(q[k]), total, g[k]);
 }
 
 // ---------------------------------------------------------------- rows begin ... end of a call
@@ -143,27 +167,56 @@ INLINE void store_rows(T* to, int rows, Vec<T> x) {
     store(to, rows, x);
 }
 
-template <class T>
-void softmax_few(const RowsCall& call, int64_t begin, int64_t end) {
+// result(z, rows, i) in place of the logits of every block.
+template <class T, class Result>
+INLINE void in_blocks(const RowsCall& call, int64_t begin, int64_t end, Result result) {
   const Rows<T> rows(call);
   const int count = int(rows.count);
   blocks<T>(begin, end, [&](int n, int64_t i) INLINED {
     RowBlock<T> z;
     z.read(rows.first + i * count, n, count);
-    softmax_block(z, count, constant<Compute<T>>(1));
+    result(z.lanes, n, i);
     z.write(rows.out + i * count, n, count);
   });
 }
 
 template <class T>
+void softmax_few(const RowsCall& call, int64_t begin, int64_t end) {
+  const int count = int(call.n_classes);
+  in_blocks<T>(call, begin, end, [&](Vec<T>* z, int, int64_t) INLINED { softmax_lanes(z, count); });
+}
+
+template <class T>
 void log_softmax_few(const RowsCall& call, int64_t begin, int64_t end) {
-  const Rows<T> rows(call);
-  const int count = int(rows.count);
-  blocks<T>(begin, end, [&](int n, int64_t i) INLINED {
-    RowBlock<T> z;
-    z.read(rows.first + i * count, n, count);
-    log_softmax_block(z, count);
-    z.write(rows.out + i * count, n, count);
+  const int count = int(call.n_classes);
+  in_blocks<T>(call, begin, end, [&](Vec<T>* z, int, int64_t) INLINED { log_softmax_lanes(z, count); });
+}
+
+template <class T>
+void logsumexp_vjp_few(const RowsCall& call, int64_t begin, int64_t end) {
+  const int count = int(call.n_classes);
+  in_blocks<T>(call, begin, end, [&](Vec<T>* z, int n, int64_t i) INLINED {
+    scaled_softmax_lanes(z, count, load((const T*)call.second + i, n));
+  });
+}
+
+template <class T>
+void softmax_vjp_few(const RowsCall& call, int64_t begin, int64_t end) {
+  const int count = int(call.n_classes);
+  in_blocks<T>(call, begin, end, [&](Vec<T>* p, int n, int64_t i) INLINED {
+    RowBlock<T> g;
+    g.read((const T*)call.second + i * count, n, count);
+    softmax_vjp_lanes(p, g.lanes, count);
+  });
+}
+
+template <class T>
+void log_softmax_vjp_few(const RowsCall& call, int64_t begin, int64_t end) {
+  const int count = int(call.n_classes);
+  in_blocks<T>(call, begin, end, [&](Vec<T>* q, int n, int64_t i) INLINED {
+    RowBlock<T> g;
+    g.read((const T*)call.second + i * count, n, count);
+    log_softmax_vjp_lanes(q, g.lanes, count);
   });
 }
 
@@ -174,73 +227,23 @@ void logsumexp_few(const RowsCall& call, int64_t begin, int64_t end) {
   blocks<T>(begin, end, [&](int n, int64_t i) INLINED {
     RowBlock<T> z;
     z.read(rows.first + i * count, n, count);
-    store_rows(rows.out + i, n, logsumexp_block(z, count));
-  });
-}
-
-template <class T>
-void logsumexp_vjp_few(const RowsCall& call, int64_t begin, int64_t end) {
-  const Rows<T> rows(call);
-  const int count = int(rows.count);
-  blocks<T>(begin, end, [&](int n, int64_t i) INLINED {
-    RowBlock<T> z;
-    z.read(rows.first + i * count, n, count);
-    softmax_block(z, count, per_row(load(rows.second + i, n)));
-    z.write(rows.out + i * count, n, count);
-  });
-}
-
-template <class T>
-void softmax_vjp_few(const RowsCall& call, int64_t begin, int64_t end) {
-  using C = Compute<T>;
-  const Rows<T> rows(call);
-  const int count = int(rows.count);
-  blocks<T>(begin, end, [&](int n, int64_t i) INLINED {
-    RowBlock<T> p, g;
-    p.read(rows.first + i * count, n, count);
-    g.read(rows.second + i * count, n, count);
-    Sum<C> sum;
-    for (int k = 0; k < count; ++k) sum.add_product(p.lanes[k], g.lanes[k]);
-    const Vec<C> mean = narrow(lane_sums(sum).high);
-    for (int k = 0; k < count; ++k) p.lanes[k] *= g.lanes[k] - mean;
-    p.write(rows.out + i * count, n, count);
-  });
-}
-
-template <class T>
-void log_softmax_vjp_few(const RowsCall& call, int64_t begin, int64_t end) {
-  using C = Compute<T>;
-  const Rows<T> rows(call);
-  const int count = int(rows.count);
-  blocks<T>(begin, end, [&](int n, int64_t i) INLINED {
-    RowBlock<T> q, g;
-    q.read(rows.first + i * count, n, count);
-    g.read(rows.second + i * count, n, count);
-    Sum<C> sum;
-    for (int k = 0; k < count; ++k) sum.add(g.lanes[k]);
-    const Vec<C> total = narrow(lane_sums(sum).high);
-    for (int k = 0; k < count; ++k) q.lanes[k] = fma(-exp(q.lanes[k]), total, g.lanes[k]);
-    q.write(rows.out + i * count, n, count);
+    store_rows(rows.out + i, n, logsumexp_lanes(z.lanes, count));
   });
 }
 
 template <class T>
 double cross_entropy_few(const CrossEntropyCall& call, int64_t begin, int64_t end) {
+  using C = Compute<T>;
   const int count = int(call.n_classes);
-  double total = 0;
+  F64 total{};
   blocks<T>(begin, end, [&](int n, int64_t i) INLINED {
     RowBlock<T> z;
     z.read((const T*)call.logits + i * count, n, count);
-    const LabelledRows<Compute<T>> given(call, i, n);
-    const auto loss = label_block(z, count, given, call.gradient_factor, call.out != nullptr);
-    total += given.put(call, i, n, loss);
-    if (!call.out) return;
-    for (int r = 0; r < n; ++r)
-      if (given.weight[r] == 0)
-        for (int k = 0; k < count; ++k) z.at(k)[r] = 0;
-    z.write((T*)call.out + i * count, n, count);
+    const LabelLanes<C> given(call, i, n);
+    total += given.put(call, i, n, label_lanes(z.lanes, count, given, call.out != nullptr));
+    if (call.out) z.write((T*)call.out + i * count, n, count);
   });
-  return total;
+  return sum_of_lanes(total);
 }
 
 }  // namespace

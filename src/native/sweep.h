@@ -115,13 +115,6 @@ INLINE F32 narrow(const PerRow<float>& x) {
 }
 INLINE F64 narrow(const PerRow<double>& x) { return x.part[0]; }
 
-INLINE Pair<PerRow<float>> lane_sums(const Sum<float>& sum) { return {{{sum.first, sum.second}}, {}}; }
-INLINE Pair<PerRow<double>> lane_sums(const Sum<double>& sum) {
-  const F64 error = select(sum.error == sum.error, sum.error, F64{});
-  const Pair<F64> total = two_sum(sum.sum, error);
-  return {{{total.high}}, {{total.low}}};
-}
-
 // How many vectors of exponentials are worked on at once (more float64 ones would spill).
 template <class C>
 constexpr int kGroup = sizeof(C) == 4 ? 4 : 2;
