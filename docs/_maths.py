@@ -27,4 +27,7 @@ def _replaced(found: re.Match[str]) -> str:
 
 def on_page_content(text: str, **_: Any) -> str:
     """Called by MkDocs with the HTML of each page."""
-    return FORMULA.sub(_replaced, text)
+    made = FORMULA.sub(_replaced, text)
+    if 'class="arithmatex"' in made:
+        raise ValueError("a formula is left in LaTeX: its HTML is not what was expected")
+    return made

@@ -137,3 +137,8 @@ def test_formulas_in_a_page_become_mathml():
     assert shown.startswith('<p>a <span class="maths"><math ')
     assert "arithmatex" not in shown
     assert "&#x0003C;" in shown
+
+
+def test_a_formula_that_is_left_is_an_error():
+    with pytest.raises(ValueError, match="left in LaTeX"):
+        hook().on_page_content('<span class="arithmatex">p</span>')

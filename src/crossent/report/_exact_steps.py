@@ -7,7 +7,7 @@ shown is rounded visibly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import mpmath
@@ -42,7 +42,8 @@ def exact_steps(row: Row, classes: Sequence[int], *, difference: bool = True) ->
     z = [mpmath.mpf(number) for number in row.logits]
     temperature = mpmath.mpf(row.temperature)
     u = [number / temperature for number in z]
-    shift = [number - max(u) for number in u]
+    largest = max(u)
+    shift = [number - largest for number in u]
     exponentials = [mpmath.exp(number) for number in shift]
     total = mpmath.fsum(exponentials)
     p = [number / total for number in exponentials]
@@ -54,7 +55,9 @@ def exact_steps(row: Row, classes: Sequence[int], *, difference: bool = True) ->
     if row.targets is None:
         return steps
     y = _smoothed(row)
-    q = [number - _log_sum(shift) for number in shift]
+    top = max(range(len(u)), key=u.__getitem__)
+    log_sum = mpmath.log1p(_others(exponentials, top))
+    q = [number - log_sum for number in shift]
     steps["targets"] = _chosen(y, classes)
     steps["log_probabilities"] = _chosen(q, classes)
     steps["loss"] = -mpmath.fdot(y, q)
@@ -63,7 +66,8 @@ def exact_steps(row: Row, classes: Sequence[int], *, difference: bool = True) ->
     steps["chain_rule"] = [_chain(p, by_probability, k) / temperature for k in classes]
     steps["gradient"] = [_gradient(p, y, k) / temperature for k in classes]
     if difference:
-        steps["central_difference"] = [_central(z, y, temperature, k) for k in classes]
+        central = [_central(exponentials, y, temperature, k) for k in classes]
+        steps["central_difference"] = central
     return steps
 
 
@@ -73,12 +77,6 @@ def _chosen(values: Sequence[Number], classes: Sequence[int]) -> list[Number]:
 
 def _others(values: Sequence[Number], k: int) -> Number:
     return mpmath.fsum(value for c, value in enumerate(values) if c != k)
-
-
-def _log_sum(shift: Sequence[Number]) -> Number:
-    """log sum_c exp(shift_c), where the largest shift is 0."""
-    top = max(range(len(shift)), key=shift.__getitem__)
-    return mpmath.log1p(_others([mpmath.exp(number) for number in shift], top))
 
 
 def _jacobian(p: Sequence[Number], j: int, k: int) -> Number:
@@ -103,22 +101,14 @@ def _gradient(p: Sequence[Number], y: Sequence[Number], k: int) -> Number:
     return _settled([p[k] * _others(y, k), -y[k] * _others(p, k)])
 
 
-def _central(z: Sequence[Number], y: Sequence[Number], temperature: Number, k: int) -> Number:
-    """(E(z + h) - E(z - h)) / 2h, with z_k alone moved."""
+def _central(
+    exponentials: Sequence[Number], y: Sequence[Number], temperature: Number, k: int
+) -> Number:
+    """(E(z + h) - E(z - h)) / 2h for E = s log(sum) - <y, shift>: z_k alone moves, a stays."""
     h = mpmath.mpf(_STEP)
-    loss = _loss_of(y, temperature)
-    moved = [[*z[:k], z[k] + side, *z[k + 1 :]] for side in (h, -h)]
-    return _settled([loss(moved[0]), -loss(moved[1])]) / (2 * h)
-
-
-def _loss_of(y: Sequence[Number], temperature: Number) -> Callable[[Sequence[Number]], Number]:
-    def loss(z: Sequence[Number]) -> Number:
-        top = max(z)
-        shift = [(number - top) / temperature for number in z]
-        log_sum = _log_sum(shift)
-        return mpmath.fdot(y, [log_sum - number for number in shift])
-
-    return loss
+    others, own, s = _others(exponentials, k), exponentials[k], mpmath.fsum(y)
+    ahead, behind = (mpmath.log(others + own * mpmath.exp(d / temperature)) for d in (h, -h))
+    return _settled([s * ahead, -s * behind, -2 * h * y[k] / temperature]) / (2 * h)
 
 
 def _settled(terms: Sequence[Number]) -> Number:
