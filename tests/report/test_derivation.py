@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import re
 
 import mpmath
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from crossent.report import Derivation, derive
+from crossent.report._derivation_text import print_derivation
 from crossent.report._exact_steps import ulp_error
+from crossent.report._spelling import short
 from crossent.verify import _reference as reference
 
 LOGITS = [1.0, -2.5, 0.3, 7.0]
@@ -125,6 +130,30 @@ def test_an_error_is_the_arithmetics_alone() -> None:
 )  # fmt: skip
 def test_ulp(got: float, exact: object, ulp: float) -> None:
     assert ulp_error(got, mpmath.mpf(exact)) == ulp
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_no_number_is_cut_off(width: int) -> None:
+    """On the narrowest terminal ten classes and a vanishing probability are written out."""
+    logits = [0.1 * k * k - 1 for k in range(9)] + [-2000.0]
+    found = derive(logits, label=3)
+    file = io.StringIO()
+    console = Console(file=file, width=width, force_terminal=True, color_system=None)
+    print_derivation(found, console)
+    text = file.getvalue()
+    assert "…" not in text
+    assert max(len(line) for line in text.splitlines()[2:-2]) <= width
+    for row in found.step("jacobian").exact:
+        assert all(short(entry, 4) in text for entry in row)
+    assert short(found.step("probabilities").exact[9], 15) in text
+
+
+def test_a_terminal_shows_the_sign_in_colour() -> None:
+    file = io.StringIO()
+    console = Console(file=file, width=80, force_terminal=True, color_system="standard")
+    print_derivation(derive([1.0, -3.0]), console)
+    assert re.search(r"\x1b\[31m *0.01766", file.getvalue())
+    assert re.search(r"\x1b\[34m *-0.01766", file.getvalue())
 
 
 def test_json_both_ways() -> None:

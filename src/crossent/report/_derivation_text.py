@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ._console import print_parts, table
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["print_derivation"]
 
 _DIGITS, _FLOAT32_DIGITS, _MATRIX_DIGITS = 15, 9, 4
+_COLUMNS = 5  # of a matrix: more do not fit into 80 characters
 
 
 def print_derivation(derivation: Derivation, console: Console | None = None) -> None:
@@ -38,7 +40,7 @@ def print_derivation(derivation: Derivation, console: Console | None = None) -> 
         elif isinstance(step.exact[0], str):
             parts.append(_class_table(step, names))
         else:
-            parts += [_matrix_table(step, names), _largest_error(step.formula_float32)]
+            parts += [*_matrix_tables(step, names), _largest_error(step.formula_float32)]
     print_parts(console, *parts, "", *derivation.notes)
 
 
@@ -52,7 +54,7 @@ def _columns(step: Step) -> list[str]:
 
 
 def _class_table(step: Step, names: list[str]) -> Table:
-    result = table("class", *_columns(step))
+    result = _whole(table("class", *_columns(step)))
     for i, (name, exact) in enumerate(zip(names, step.exact, strict=True)):
         compared = [
             cell
@@ -65,7 +67,7 @@ def _class_table(step: Step, names: list[str]) -> Table:
 
 
 def _scalar_table(step: Step) -> Table:
-    result = table("", *_columns(step))
+    result = _whole(table("", *_columns(step)))
     compared = [
         cell
         for source in (step.formula_float32, step.crossent_float32)
@@ -80,12 +82,21 @@ def _cells(value: float, error: float) -> tuple[str, str]:
     return short(value, _FLOAT32_DIGITS), short_ulp(error)
 
 
-def _matrix_table(step: Step, names: list[str]) -> Table:
-    """Rows j, columns k; on a terminal, what pushes up is red and what pushes down is blue."""
-    result = table("", *names)
-    for name, row in zip(names, step.exact, strict=True):
-        result.add_row(name, *(_tinted(entry) for entry in row))
-    return result
+def _matrix_tables(step: Step, names: list[str]) -> Iterator[Table]:
+    """Rows j, columns k, some of them at a time; on a terminal up is red and down is blue."""
+    for start in range(0, len(names), _COLUMNS):
+        some = slice(start, start + _COLUMNS)
+        result = _whole(table("j \\ k", *names[some]))
+        for name, row in zip(names, step.exact, strict=True):
+            result.add_row(name, *(_tinted(entry) for entry in row[some]))
+        yield result
+
+
+def _whole(made: Table) -> Table:
+    """Let a number that is too long go on in the next line: cut off, it would be another one."""
+    for column in made.columns:
+        column.no_wrap, column.overflow = False, "fold"
+    return made
 
 
 def _tinted(entry: str) -> Any:
