@@ -6,12 +6,28 @@
 namespace crossent::CROSSENT_ISA {
 namespace {
 
-// <weight(a), b>
+// A row is walked twice. The first walk asks for the memory of the results, the second for the next rows; of
+// short rows for some after the next.
+constexpr int64_t kShort = 4096, kLong = 65536;
+
+template <class T>
+INLINE void expect_results(const T* out, int64_t count, int64_t k) {
+  __builtin_prefetch(out + k + (count < kShort ? kShort / 2 : 0), 1, 2);
+}
+template <class T>
+INLINE void expect_rows(const T* a, const T* b, int64_t count, int64_t k) {
+  const int64_t ahead = k + (count < kShort ? kShort : count < kLong ? count : kShort);
+  __builtin_prefetch(a + ahead, 0, 2);
+  __builtin_prefetch(b + ahead, 0, 2);
+}
+
+// <weight(a), b>, on the way to `out`
 template <class T, class Weight>
-INLINE double inner_product(const T* a, const T* b, int64_t count, Weight weight) {
+INLINE double inner_product(const T* a, const T* b, const T* out, int64_t count, Weight weight) {
   using C = Compute<T>;
   Sum<C> sum;
   sweep<C>(count, [&](int64_t k, auto n) INLINED {
+    expect_results(out, count, k);
     const Vec<C> x = keep(n, weight(load(a + k, n)), Vec<C>{});
     sum.add_product(x, load(b + k, n));
   });
@@ -19,18 +35,22 @@ INLINE double inner_product(const T* a, const T* b, int64_t count, Weight weight
 }
 
 template <class T>
-INLINE double sum_row(const T* row, int64_t count) {
+INLINE double sum_row(const T* row, const T* out, int64_t count) {
   using C = Compute<T>;
   Sum<C> sum;
-  sweep<C>(count, [&](int64_t k, auto n) INLINED { sum.add(load(row + k, n)); });
+  sweep<C>(count, [&](int64_t k, auto n) INLINED {
+    expect_results(out, count, k);
+    sum.add(load(row + k, n));
+  });
   return sum.total();
 }
 
 template <class T>
 INLINE void softmax_vjp_row(const T* p, const T* g, T* out, int64_t count) {
   using C = Compute<T>;
-  const Vec<C> mean = splat(C(inner_product(p, g, count, [](Vec<C> x) INLINED { return x; })));
+  const Vec<C> mean = splat(C(inner_product(p, g, out, count, [](Vec<C> x) INLINED { return x; })));
   sweep<C>(count, [&](int64_t k, auto n) INLINED {
+    expect_rows(p, g, count, k);
     store(out + k, n, load(p + k, n) * (load(g + k, n) - mean));
   });
 }
@@ -38,8 +58,9 @@ INLINE void softmax_vjp_row(const T* p, const T* g, T* out, int64_t count) {
 template <class T>
 INLINE void log_softmax_vjp_row(const T* q, const T* g, T* out, int64_t count) {
   using C = Compute<T>;
-  const Vec<C> total = splat(C(sum_row(g, count)));
+  const Vec<C> total = splat(C(sum_row(g, out, count)));
   sweep<C>(count, [&](int64_t k, auto n) INLINED {
+    expect_rows(q, g, count, k);
     store(out + k, n, fma(-exp(load(q + k, n)), total, load(g + k, n)));
   });
 }
@@ -47,8 +68,11 @@ INLINE void log_softmax_vjp_row(const T* q, const T* g, T* out, int64_t count) {
 template <class T>
 INLINE void log_softmax_jvp_row(const T* q, const T* v, T* out, int64_t count) {
   using C = Compute<T>;
-  const Vec<C> mean = splat(C(inner_product(q, v, count, [](Vec<C> x) INLINED { return exp(x); })));
-  sweep<C>(count, [&](int64_t k, auto n) INLINED { store(out + k, n, load(v + k, n) - mean); });
+  const Vec<C> mean = splat(C(inner_product(q, v, out, count, [](Vec<C> x) INLINED { return exp(x); })));
+  sweep<C>(count, [&](int64_t k, auto n) INLINED {
+    expect_rows(q, v, count, k);
+    store(out + k, n, load(v + k, n) - mean);
+  });
 }
 
 template <class T>

@@ -142,7 +142,9 @@ struct LabelledRows {
     for (int r = 0; r < rows; ++r) {
       weight[r] = call.row_weight ? call.row_weight[first + r] : 1;
       if (weight[r] == 0) continue;  // whatever its label is, it is not read
-      label[r] = call.labels[first + r];
+      const int64_t given = call.labels[first + r];
+      // It was checked, but another thread may have written since: nothing outside the row is touched.
+      label[r] = uint64_t(given) < uint64_t(call.n_classes) ? given : 0;
       factor[r] = call.class_weight ? call.class_weight[label[r]] * weight[r] : weight[r];
     }
   }

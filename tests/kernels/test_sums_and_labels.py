@@ -76,3 +76,22 @@ def test_the_first_bad_label(n_rows: int) -> None:
                 labels[-1], last = -5, labels[-1]
                 assert kernels.first_bad_label(labels, 10) == at
                 labels[-1], labels[at] = last, kept
+
+
+@pytest.mark.skipif(kernels.KERNELS == "numpy", reason="NumPy checks its indices itself")
+@pytest.mark.parametrize("n_classes", [3, 20, 100])
+def test_a_label_written_after_the_check_leads_nowhere(n_classes: int) -> None:
+    """Another thread may change labels while a kernel reads them: no memory outside is touched."""
+    rng = np.random.default_rng(0)
+    z, labels = rng.normal(size=(40, n_classes)), rng.integers(0, n_classes, 40)
+    weight = rng.uniform(0.5, 2, n_classes)
+    options = LossOptions(class_weight=weight)
+    changed = labels.copy()
+    changed[::7] = [10**15, -(10**15), n_classes, -1, 2**62, -(2**62)]
+    found = []
+    for given in (labels, changed):
+        losses, gradient = np.empty(40), np.empty_like(z)
+        kernels.cross_entropy_rows(z, given, None, 1.0, options, losses, gradient)
+        found.append((np.delete(losses, np.s_[::7]), np.delete(gradient, np.s_[::7], 0)))
+    for expected, result in zip(*found, strict=True):
+        np.testing.assert_array_equal(expected, result)
