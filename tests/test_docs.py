@@ -1,6 +1,7 @@
 """What the README and the pages show is so: their code runs, their commands and links exist."""
 
 import doctest
+import importlib
 import pathlib
 import re
 import shlex
@@ -150,3 +151,31 @@ def test_a_path_that_is_not_there_is_seen():
     text += " Neither `N/A`, `site/`, `t.csv` nor `cross_entropy` is a path of ours.\n"
     text += "```sh\ncat no/such/file.py `no/such.py`\n```\n"
     assert missing_paths(text) == ["_arguments.py", "_kernels/_numpy.py", ".ci/walk"]
+
+
+SHOWN = {
+    name
+    for page in (ROOT / "docs" / "api").glob("*.md")
+    for name in re.findall(r"^::: (\S+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+}
+OPEN = [
+    "crossent",
+    *("crossent.bench", "crossent.boosting", "crossent.metrics", "crossent.report"),
+    *("crossent.torch", "crossent.torch.nn", "crossent.verify"),
+]
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_every_public_name_is_in_the_reference(name):
+    if name.startswith("crossent.torch"):
+        pytest.importorskip("torch")
+    public = set(importlib.import_module(name).__all__) - {"__version__"}
+    assert {f"{name}.{each}" for each in public} <= SHOWN
+
+
+def test_no_open_module_is_forgotten():
+    package = ROOT / "src" / "crossent"
+    found = {p.stem for p in package.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
+    inner = {"cli", "data", "estimators", "features", "objective", "ops", "solvers"}
+    shown = {name.split(".")[1] for name in OPEN if "." in name}
+    assert {name for name in found if not name.startswith("_")} - inner == shown
