@@ -10,6 +10,7 @@ import shutil
 
 import pytest
 
+from . import browser
 from .test_docs import ROOT, blocks, run_page
 
 PAGES = sorted((ROOT / "docs" / "derivations").glob("*.md"))
@@ -112,14 +113,39 @@ def hook():
     return module
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_formula_can_be_shown(page):
+def formulas(page):
+    """Return the formulas of a page as MathML, those between lines and those within one."""
     mathml = hook().mathml
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    for latex in FORMULA.findall(text):
-        assert mathml(latex, "block").startswith("<math ")
-    for latex in re.findall(r"\$([^$\n]+)\$", FORMULA.sub("", text)):
-        assert mathml(latex, "inline").startswith("<math ")
+    between = [mathml(latex, "block") for latex in FORMULA.findall(text)]
+    within = re.findall(r"\$([^$\n]+)\$", FORMULA.sub("", text))
+    return between + [mathml(latex, "inline") for latex in within]
+
+
+def test_every_formula_is_laid_out_in_a_browser(tmp_path):
+    """Each has its size, numerators stand above denominators, and no LaTeX is left."""
+    shown = [formula for page in PAGES for formula in formulas(page)]
+    assert len(shown) > 150
+    page = tmp_path / "formulas.html"
+    page.write_text("".join(f"<p>{formula}</p>" for formula in shown), encoding="utf-8")
+    seen = browser.ask(
+        page,
+        """
+        const box = (element) => element.getBoundingClientRect();
+        answer = {
+          sizes: [...document.querySelectorAll('math')].map((m) => [box(m).width, box(m).height]),
+          over: [...document.querySelectorAll('mfrac')].map(
+              (f) => box(f.children[0]).bottom <= box(f.children[1]).top + 1),
+          left: document.querySelectorAll('merror').length
+              + (document.body.innerText.split('function')[0].match(/[\\\\$]/g) || []).length,
+        };
+        """,
+    )
+    assert len(seen["sizes"]) == len(shown)
+    assert all(width > 2 and height > 5 for width, height in seen["sizes"])
+    assert len(seen["over"]) > 50
+    assert all(seen["over"])
+    assert seen["left"] == 0
 
 
 def test_a_named_function_stands_off():
