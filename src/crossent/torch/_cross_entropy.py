@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Unpack
 
 import torch
 
 from .._typing import ArrayLike
+from ._device_losses import DeviceBinaryCrossEntropy, DeviceCrossEntropy
 from ._loss import BinaryLossKeywords, LossArguments, LossKeywords, loss_arguments
 from ._loss_operators import LossOperators
 from ._numpy_losses import BinaryCrossEntropy, CrossEntropy
+from ._over_ranks import local_part, loss_over_ranks, with_common_divisor
+from ._row_blocks import GivenLogits
 
 __all__ = ["binary_cross_entropy", "cross_entropy"]
 
-_CROSS_ENTROPY = LossOperators("cross_entropy", ("logits",), CrossEntropy(), CrossEntropy())
+_CROSS_ENTROPY = LossOperators("cross_entropy", ("logits",), CrossEntropy(), DeviceCrossEntropy())
 _BINARY = LossOperators(
-    "binary_cross_entropy", ("logits",), BinaryCrossEntropy(), BinaryCrossEntropy()
+    "binary_cross_entropy", ("logits",), BinaryCrossEntropy(), DeviceBinaryCrossEntropy()
 )
 
 
@@ -24,6 +28,8 @@ def cross_entropy(
     target: torch.Tensor | ArrayLike,
     *,
     axis: int = -1,
+    process_group: Any = None,
+    data_group: Any = None,
     **options: Unpack[LossKeywords],
 ) -> torch.Tensor:
     """Cross-entropy of a tensor of logits: :func:`crossent.cross_entropy`, differentiable twice.
@@ -39,6 +45,15 @@ def cross_entropy(
         non-negative, of the shape of ``logits``. Nothing is differentiated in them.
     axis : int
         The class axis: the last by default, where torch's own is 1.
+    process_group : torch.distributed.ProcessGroup, optional
+        Its ranks hold the classes between them, in order, each its own part of ``logits`` (and of
+        targets, ``class_weight`` and ``where``); labels and row weights are those of all. Every
+        rank gets the loss of all, and the gradient of its part. A DTensor of logits that is
+        sharded along its classes has its own.
+    data_group : torch.distributed.ProcessGroup, optional
+        Its ranks hold rows of their own. A mean is then over the rows of all: each rank divides by
+        the mean of their normalizers, so that the mean of the ranks' losses and gradients, which
+        DistributedDataParallel takes, is that of all rows.
     **options
         The options of :func:`crossent.cross_entropy`; arrays among them are tensors.
 
@@ -59,7 +74,8 @@ def cross_entropy(
     Notes
     -----
     Where the logits ask for a gradient, it is computed in the forward pass, in the same sweep as
-    the loss; the backward pass scales it. A second derivative is a product with the Hessian.
+    the loss; the backward pass scales it. A second derivative is a product with the Hessian. Over
+    a process group there is the first derivative, in torch's operations: three collectives forward.
 
     Examples
     --------
@@ -70,7 +86,12 @@ def cross_entropy(
     >>> z.grad
     tensor([[-2.0612e-09,  2.0612e-09]])
     """
+    logits, process_group = local_part(logits, axis, process_group)
     loss = loss_arguments(logits, target, axis, **options)
+    if process_group is not None:
+        source_of = partial(GivenLogits, axis=axis)
+        return loss_over_ranks(source_of, (logits,), loss, process_group, data_group)
+    loss = with_common_divisor(loss, tuple(logits.shape), data_group)
     return _value(_CROSS_ENTROPY, logits, loss)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch
 
 from .._typing import ArrayLike
+from ._device_losses import DeviceLinearCrossEntropy
 from ._loss import LossKeywords, loss_arguments
 from ._loss_operators import LossOperators
 from ._numpy_linear import LinearCrossEntropy
+from ._over_ranks import local_part, loss_over_ranks, with_common_divisor
+from ._row_blocks import LayerLogits
 
 __all__ = ["linear_cross_entropy"]
 
@@ -17,7 +20,7 @@ _LINEAR = LossOperators(
     "linear_cross_entropy",
     ("inputs", "weight", "bias"),
     LinearCrossEntropy(),
-    LinearCrossEntropy(),
+    DeviceLinearCrossEntropy(),
 )
 
 
@@ -28,6 +31,8 @@ def linear_cross_entropy(
     *,
     bias: torch.Tensor | None = None,
     workspace_bytes: int | None = None,
+    process_group: Any = None,
+    data_group: Any = None,
     **options: Unpack[LossKeywords],
 ) -> torch.Tensor:
     """Cross-entropy of a linear layer's logits, held for a block of rows at a time, of tensors.
@@ -45,6 +50,12 @@ def linear_cross_entropy(
     bias : Tensor, shape (K,), optional
     workspace_bytes : int, optional
         As in :func:`crossent.linear_cross_entropy`.
+    process_group : torch.distributed.ProcessGroup, optional
+        As in :func:`crossent.torch.cross_entropy`: each rank holds its rows of ``weight`` and
+        ``bias``, and all have the same ``inputs``, whose gradient is summed over the ranks. A
+        DTensor of weights that is sharded along dimension 0 has its own.
+    data_group : torch.distributed.ProcessGroup, optional
+        As in :func:`crossent.torch.cross_entropy`.
     **options
         The options of :func:`crossent.cross_entropy`; ``where`` may be (K,).
 
@@ -76,6 +87,9 @@ def linear_cross_entropy(
             [ 0.3333,  0.3333],
             [-0.6667, -0.6667]])
     """
+    weight, process_group = local_part(weight, 0, process_group)
+    if bias is not None:
+        bias, _ = local_part(bias, 0, process_group)
     given = [inputs, weight, bias]
     dtype = inputs.dtype
     for other in (weight, bias):
@@ -83,6 +97,9 @@ def linear_cross_entropy(
             dtype = torch.promote_types(dtype, other.dtype)
     primals = [None if primal is None else primal.to(dtype) for primal in given]
     loss = loss_arguments(inputs, target, -1, workspace_bytes=workspace_bytes, **options)
+    if process_group is not None:
+        return loss_over_ranks(LayerLogits, tuple(primals), loss, process_group, data_group)
+    loss = with_common_divisor(loss, (*inputs.shape[:-1], len(weight)), data_group)
     early = loss.reduction != "none" and (dtype != torch.float16 or loss.reduction == "sum")
     wanted = early and torch.is_grad_enabled()
     needs = [wanted and primal is not None and primal.requires_grad for primal in primals]

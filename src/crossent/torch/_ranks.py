@@ -1,0 +1,74 @@
+"""Classes split over the ranks of a process group: three collectives forward, one backward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+__all__ = ["OneRank", "Ranks", "mean_over_ranks", "ranks_of"]
+
+
+class OneRank:
+    """All classes in one place: nothing to be exchanged."""
+
+    def __init__(self, n_classes: int) -> None:
+        self.offset, self.n_classes = 0, n_classes
+
+    def maximum(self, values: torch.Tensor) -> torch.Tensor:
+        """The values themselves."""
+        return values
+
+    def total(self, values: torch.Tensor) -> torch.Tensor:
+        """The values themselves."""
+        return values
+
+
+class Ranks(OneRank):
+    """Each rank holds some classes, in the order of the ranks; as many as it likes."""
+
+    def __init__(self, n_classes: int, group: dist.ProcessGroup, device: torch.device) -> None:
+        self.group = group
+        sizes = torch.zeros(dist.get_world_size(group), dtype=torch.int64, device=device)
+        rank = dist.get_rank(group)
+        sizes[rank] = n_classes
+        counts = self.total(sizes).tolist()
+        self.offset, self.n_classes = sum(counts[:rank]), sum(counts)
+
+    def maximum(self, values: torch.Tensor) -> torch.Tensor:
+        """The largest over the ranks; a NaN stays one."""
+        missing = values.isnan()
+        found = self._reduced(torch.where(missing, torch.inf, values), dist.ReduceOp.MAX)
+        return torch.where(missing, torch.nan, found)
+
+    def total(self, values: torch.Tensor) -> torch.Tensor:
+        """The sum over the ranks."""
+        return self._reduced(values.clone(), dist.ReduceOp.SUM)
+
+    def _reduced(self, values: torch.Tensor, operation: Any) -> torch.Tensor:
+        try:
+            dist.all_reduce(values, operation, group=self.group)
+        except RuntimeError as error:
+            raise RuntimeError(
+                "a rank of process_group did not take part in the loss: it failed, left, or was "
+                "called with other shapes. Look for the first error among the ranks; how long the "
+                "others wait is the timeout of torch.distributed.init_process_group"
+            ) from error
+        return values
+
+
+def ranks_of(n_classes: int, group: Any, device: torch.device) -> OneRank:
+    """Who holds which classes."""
+    return OneRank(n_classes) if group is None else Ranks(n_classes, group, device)
+
+
+def mean_over_ranks(divisor: float, group: dist.ProcessGroup, device: torch.device) -> float:
+    """What each of several ranks divides by, which have rows of their own: the mean of theirs.
+
+    Then the mean of the ranks' losses, and of their gradients as DistributedDataParallel takes it,
+    is that of all rows together.
+    """
+    total = torch.tensor([divisor], dtype=torch.float64, device=device)
+    dist.all_reduce(total, group=group)
+    return total.item() / dist.get_world_size(group)

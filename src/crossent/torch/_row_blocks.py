@@ -1,0 +1,174 @@
+"""Where the rows of logits come from, a block at a time, and where their gradients go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+
+from ._loss_rules import Needs, Tensors
+
+__all__ = ["GivenLogits", "LayerLogits", "RowSource"]
+
+_BLOCK_ELEMENTS = 1 << 22
+
+
+class RowSource(Protocol):
+    """Rows of logits (N, K), computed in float32 or float64."""
+
+    n_rows: int
+    n_classes: int
+    logits_like: torch.Tensor
+    absent: torch.Tensor | None
+
+    def logits(self, rows: slice) -> torch.Tensor:
+        """A block (R, K)."""
+        ...
+
+    def tangent(self, rows: slice, tangents: Tensors) -> torch.Tensor:
+        """How a block moves with what it is made of."""
+        ...
+
+    def start(self, needs: Needs) -> None:
+        """Make room for gradients."""
+        ...
+
+    def add(self, rows: slice, g: torch.Tensor) -> None:
+        """Pass a block's gradient (R, K) on to what it is made of."""
+        ...
+
+    def add_moved(self, rows: slice, g: torch.Tensor, tangents: Tensors) -> None:
+        """Pass on how that changes as what it is made of moves, with the gradient held."""
+        ...
+
+    def gradients(self) -> Tensors:
+        """What was added up, in the shapes and dtypes of the primals."""
+        ...
+
+
+def _wide(tensor: torch.Tensor) -> torch.Tensor:
+    """In the dtype computed in: at least float32."""
+    if not tensor.dtype.is_floating_point:
+        return tensor.double()
+    return tensor.float() if tensor.dtype.itemsize == 2 else tensor
+
+
+def blocks(n_rows: int, width: int) -> Iterator[slice]:
+    """Blocks of rows, one of no rows if there are none."""
+    step = max(1, _BLOCK_ELEMENTS // max(1, width))
+    for start in range(0, max(1, n_rows), step):
+        yield slice(start, min(start + step, n_rows))
+
+
+class GivenLogits:
+    """Logits (..., K, ...) themselves."""
+
+    def __init__(self, logits: torch.Tensor, axis: int) -> None:
+        self.like, self.axis = logits, axis
+        self._rows = self._as_rows(logits)
+        self.n_rows, self.n_classes = self._rows.shape
+        self.logits_like = logits
+        self.absent: torch.Tensor | None = None
+
+    def _as_rows(self, tensor: torch.Tensor) -> torch.Tensor:
+        moved = tensor.movedim(self.axis, -1)
+        return moved.reshape(-1, moved.shape[-1])
+
+    def logits(self, rows: slice) -> torch.Tensor:
+        """As they are given."""
+        return _wide(self._rows[rows])
+
+    def tangent(self, rows: slice, tangents: Tensors) -> torch.Tensor:
+        """As it is given."""
+        assert tangents[0] is not None
+        return _wide(self._as_rows(tangents[0])[rows])
+
+    def start(self, needs: Needs) -> None:
+        """Rows like those of the logits."""
+        self._gradient = torch.empty_like(self._rows) if needs[0] else None
+
+    def add(self, rows: slice, g: torch.Tensor) -> None:
+        """Nothing to be added: each block is its own."""
+        if self._gradient is not None:
+            self._gradient[rows] = g.to(self._gradient.dtype)
+
+    def add_moved(self, rows: slice, g: torch.Tensor, tangents: Tensors) -> None:
+        """Logits are linear in themselves."""
+
+    def gradients(self) -> Tensors:
+        """In the shape of the logits."""
+        if self._gradient is None:
+            return (None,)
+        moved = self.like.movedim(self.axis, -1)
+        return (self._gradient.reshape(moved.shape).movedim(-1, self.axis).contiguous(),)
+
+
+class LayerLogits:
+    """``z = inputs weight^T + bias``; dphi = G W, dW = G^T phi, db = sum_i G_i."""
+
+    def __init__(
+        self, inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> None:
+        self._given = (inputs, weight, bias)
+        self._inputs = inputs.reshape(-1, inputs.shape[-1])
+        self._weight, self._bias = weight, bias
+        self.n_rows, self.n_classes = len(self._inputs), len(weight)
+        self.logits_like = inputs.new_empty((*inputs.shape[:-1], len(weight)), device="meta")
+        self.absent: torch.Tensor | None = None
+
+    def _x(self, rows: slice, inputs: torch.Tensor | None = None) -> torch.Tensor:
+        """Inputs of a block; 0 where a row is absent, whatever it holds."""
+        x = _wide((self._inputs if inputs is None else inputs.reshape(self._inputs.shape))[rows])
+        return x if self.absent is None else x.masked_fill(self.absent[rows].unsqueeze(1), 0.0)
+
+    def logits(self, rows: slice) -> torch.Tensor:
+        """One matrix product."""
+        z = self._x(rows) @ _wide(self._weight).T
+        return z if self._bias is None else z + _wide(self._bias)
+
+    def tangent(self, rows: slice, tangents: Tensors) -> torch.Tensor:
+        """``dz = dphi W^T + phi dW^T + db``."""
+        dx, dw, db = tangents
+        dz = torch.zeros((), device=self._weight.device)
+        if dx is not None:
+            dz = dz + self._x(rows, dx) @ _wide(self._weight).T
+        if dw is not None:
+            dz = dz + self._x(rows) @ _wide(dw).T
+        if db is not None:
+            dz = dz + _wide(db)
+        return dz.expand(rows.stop - rows.start, self.n_classes)
+
+    def start(self, needs: Needs) -> None:
+        """Sums in the dtype computed in."""
+        memory = (self._inputs, self._weight, self._bias)
+        self._sums = [
+            torch.zeros_like(_wide(tensor)) if need and tensor is not None else None
+            for tensor, need in zip(memory, needs, strict=True)
+        ]
+
+    def add(self, rows: slice, g: torch.Tensor) -> None:
+        """The three products of the backward pass."""
+        inputs, weight, bias = self._sums
+        if inputs is not None:
+            inputs[rows] += g @ _wide(self._weight)
+        if weight is not None:
+            weight.addmm_(g.T, self._x(rows))
+        if bias is not None:
+            bias += g.sum(dim=0)
+
+    def add_moved(self, rows: slice, g: torch.Tensor, tangents: Tensors) -> None:
+        """``G^T dphi`` and ``G dW``."""
+        inputs, weight, _ = self._sums
+        dx, dw, _ = tangents
+        if inputs is not None and dw is not None:
+            inputs[rows] += g @ _wide(dw)
+        if weight is not None and dx is not None:
+            weight.addmm_(g.T, self._x(rows, dx))
+
+    def gradients(self) -> Tensors:
+        """Rounded once."""
+        return tuple(
+            None if made is None or like is None else made.to(like.dtype).reshape(like.shape)
+            for made, like in zip(self._sums, self._given, strict=True)
+        )

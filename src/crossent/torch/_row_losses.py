@@ -1,0 +1,220 @@
+"""Losses in torch's operations, a block of rows at a time: on any device, and over ranks."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from .._arguments import (
+    as_class_mask,
+    as_normalizer,
+    as_sample_weight,
+    as_target,
+    check_choice,
+    loss_options,
+    refuse_label,
+)
+from .._typing import Array
+from ._loss import LossArguments
+from ._loss_rules import Needs, Tensors
+from ._ranks import OneRank, mean_over_ranks
+from ._row_blocks import RowSource, blocks
+from ._rows import Partials, RowLoss, RowStatistics, combined, curvature, gradient, partials
+from ._tensors import array_of, tensor_of
+
+__all__ = ["Rows"]
+
+
+class _Reduction(NamedTuple):
+    """How losses of the rows become what is returned."""
+
+    divisor: float
+    empty: float | None  # the value of a mean over nothing
+
+    def factor(self, g: torch.Tensor, loss: LossArguments, n_rows: int) -> torch.Tensor:
+        """What each row's gradient is multiplied by, (N,)."""
+        rows = g.reshape(-1) if loss.reduction == "none" else g.expand(n_rows)
+        return rows.double() / (self.divisor if self.empty is None else 1.0)
+
+
+class Rows:
+    """One loss of rows: the statistics of all of them, from which all derivatives follow."""
+
+    def __init__(
+        self, source: RowSource, loss: LossArguments, ranks: OneRank, data_group: Any = None
+    ) -> None:
+        self.source, self.loss, self.ranks = source, loss, ranks
+        self.row_loss = _row_loss(source, loss, ranks)
+        source.absent = self.row_loss.row_weight == 0.0
+        self.known = self._statistics()
+        self._refuse_masked_targets()
+        self.reduction = self._reduction(data_group)
+
+    def _blocks(self) -> Any:
+        return blocks(self.source.n_rows, self.source.n_classes)
+
+    def _statistics(self) -> RowStatistics:
+        pieces = [
+            partials(self.source.logits(rows), self.row_loss.rows(rows)) for rows in self._blocks()
+        ]
+        here = Partials(*map(torch.cat, zip(*pieces, strict=True)))
+        known = combined(here, self.loss, self.ranks.maximum, self.ranks.total)
+        weight = torch.where(known.n_classes > 0.0, self.row_loss.row_weight, 0.0)
+        self.row_loss = self.row_loss._replace(row_weight=weight)
+        return known
+
+    def _refuse_masked_targets(self) -> None:
+        wrong = (self.known.masked_mass > 0.0) & (self.row_loss.row_weight > 0.0)
+        if wrong.any():
+            raise ValueError(
+                f"the target of row {int(wrong.int().argmax())} is on a class that `where` masks "
+                "in that row: unmask the class, or leave the row out by ignore_index"
+            )
+
+    def _reduction(self, data_group: Any) -> _Reduction:
+        if self.loss.reduction != "mean":
+            return _Reduction(1.0, None)
+        divisor = self.loss.divisor
+        if divisor is None:
+            weight = self.row_loss.row_weight
+            if self.loss.normalizer == "count":
+                here = (self._counted & (self.known.n_classes > 0.0)).sum()
+            elif self.row_loss.class_weight is None:
+                here = weight.sum()
+            else:
+                here = (weight * self.known.weight_of_target).sum()
+            divisor = float(here)
+            if data_group is not None:
+                divisor = mean_over_ranks(divisor, data_group, weight.device)
+        if divisor > 0.0:
+            return _Reduction(divisor, None)
+        if self.loss.empty == "raise":
+            raise ValueError(
+                "the mean is over no rows: all are ignored, masked or of zero weight, or there are "
+                'none; pass empty="zero" or empty="nan" to get a value, or reduction="sum"'
+            )
+        return _Reduction(divisor, math.nan if self.loss.empty == "nan" else 0.0)
+
+    @property
+    def _counted(self) -> torch.Tensor:
+        """Rows that are not ignored, whatever their weight."""
+        target, index = self.loss.target, self.loss.ignore_index
+        if index is None or self.row_loss.owner is None:
+            return torch.ones_like(self.row_loss.row_weight, dtype=torch.bool)
+        return (target != index).reshape(-1)
+
+    def value(self) -> torch.Tensor:
+        """The losses of the rows, reduced."""
+        weight, source = self.row_loss.row_weight, self.source
+        losses = torch.where(weight > 0.0, weight * self.known.loss, 0.0)
+        return self._reduced(losses, source)
+
+    def _reduced(self, values: torch.Tensor, source: RowSource) -> torch.Tensor:
+        like = source.logits_like
+        shape = list(like.shape)
+        del shape[self.loss.axis]
+        result = self.loss.losses_like(like.to("meta"), tuple(shape))
+        if self.loss.reduction == "none":
+            return values.reshape(shape).to(result.dtype)
+        if self.reduction.empty is not None:
+            return torch.full((), self.reduction.empty, dtype=result.dtype, device=values.device)
+        return (values.sum() / self.reduction.divisor).to(result.dtype)
+
+    def vjp(self, g: torch.Tensor, needs: Needs) -> Tensors:
+        """The gradients of what the logits are made of, times a cotangent of the value."""
+        self.source.start(needs)
+        factor = self.reduction.factor(g, self.loss, self.source.n_rows)
+        for rows in self._blocks():
+            self.source.add(rows, self._gradient(rows, factor))
+        return self._of_empty(self.source.gradients(), g)
+
+    def _gradient(self, rows: slice, factor: torch.Tensor) -> torch.Tensor:
+        known, z = self._known(rows), self.source.logits(rows)
+        return gradient(z, self.row_loss.rows(rows), known, factor[rows])
+
+    def _known(self, rows: slice) -> RowStatistics:
+        return RowStatistics(*(column[rows] for column in self.known))
+
+    def _of_empty(self, gradients: Tensors, g: torch.Tensor) -> Tensors:
+        """The gradient of a mean over nothing is as its value is."""
+        if self.reduction.empty is None:
+            return gradients
+        value = self.reduction.empty
+        return tuple(None if made is None else torch.full_like(made, value) for made in gradients)
+
+    def jvp(self, tangents: Tensors) -> torch.Tensor:
+        """The derivative of the value along tangents of what the logits are made of."""
+        ones = torch.ones_like(self.row_loss.row_weight)
+        slopes = [
+            (self._gradient(rows, ones) * self.source.tangent(rows, tangents)).sum(
+                dim=1, dtype=torch.float64
+            )
+            for rows in self._blocks()
+        ]
+        return self._reduced(torch.cat(slopes), self.source)
+
+    def hvp(self, tangents: Tensors, g: torch.Tensor, needs: Needs) -> Tensors:
+        """The Hessian's product with tangents, times a cotangent of the value."""
+        self.source.start(needs)
+        factor = self.reduction.factor(g, self.loss, self.source.n_rows)
+        for rows in self._blocks():
+            z, dz = self.source.logits(rows), self.source.tangent(rows, tangents)
+            known, row_loss = self._known(rows), self.row_loss.rows(rows)
+            self.source.add(rows, curvature(z, dz, row_loss, known, factor[rows]))
+            moved = gradient(z, row_loss, known, factor[rows])
+            self.source.add_moved(rows, moved, tangents)
+        return self._of_empty(self.source.gradients(), g)
+
+
+def _on_host(tensor: torch.Tensor | None) -> Array | None:
+    return None if tensor is None else array_of(tensor.cpu())
+
+
+def _row_loss(source: RowSource, loss: LossArguments, ranks: OneRank) -> RowLoss:
+    """Check the arguments, by the checks of the functions on arrays; labels are of all ranks."""
+    check_choice(loss.reduction, ("none", "sum", "mean"), "reduction")
+    check_choice(loss.empty, ("nan", "zero", "raise"), "empty")
+    as_normalizer(loss.normalizer if loss.divisor is None else loss.divisor)
+    shape = tuple(source.logits_like.shape)
+    axis = loss.axis % len(shape)
+    n_classes, device = shape[axis], loss.target.device
+    wide = torch.float64 if source.logits_like.dtype == torch.float64 else torch.float32
+    options = loss_options(
+        n_classes,
+        class_weight=_on_host(loss.class_weight),
+        label_smoothing=loss.label_smoothing,
+        temperature=loss.temperature,
+        softcap=loss.softcap,
+        z_loss=loss.z_loss,
+    )
+    dtype = np.dtype(np.float64 if wide == torch.float64 else np.float32)
+    target: Any = _on_host(loss.target)
+    truth = as_target(target, shape, axis, dtype, loss.ignore_index)
+    weight = torch.ones(source.n_rows, dtype=torch.float64, device=device)
+    given = as_sample_weight(_on_host(loss.sample_weight), (*shape[:axis], *shape[axis + 1 :]))
+    if given is not None:
+        weight = torch.from_numpy(given.copy()).to(device)
+    if truth.ignored is not None:
+        weight = weight.masked_fill(torch.from_numpy(truth.ignored).to(device), 0.0)
+    mask = as_class_mask(_on_host(loss.where), shape, axis)
+    owner, values = None, tensor_of(truth.values).to(device)
+    if values.ndim == 1:
+        bad = (values < 0) | (values >= ranks.n_classes)
+        if bad.any():
+            refuse_label(target, int(bad.int().argmax()), ranks.n_classes)
+        values = values - ranks.offset
+        owner = (values >= 0) & (values < n_classes)
+        values = values.clamp(0, n_classes - 1)
+    return RowLoss(
+        owner,
+        values,
+        weight,
+        None
+        if options.class_weight is None
+        else torch.from_numpy(options.class_weight).to(values.device, wide),
+        None if mask is None else torch.from_numpy(mask.copy()).to(device),
+        loss,
+    )

@@ -1,0 +1,133 @@
+"""Classes and rows over ranks: real processes, torchrun and gloo, against one process."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from tests.pytorch import ranks
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def run(world, folder, *arguments):
+    """Run the program of `ranks` on several processes, and return how it ended."""
+    return subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts=0",
+         f"--nproc-per-node={world}", "-m", "tests.pytorch.ranks", str(folder), *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=[2, 3], ids=["two ranks", "three ranks"])
+def found(request, tmp_path_factory):
+    """Return what each rank found."""
+    folder = tmp_path_factory.mktemp("ranks")
+    ended = run(request.param, folder)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(request.param)]
+
+
+def same(got, due):
+    """Compare to the last bits in float64, up to the order of sums."""
+    torch.testing.assert_close(got, due, rtol=5e-14, atol=5e-15)
+
+
+def joined(found, kind, name, what, axis):
+    return torch.cat([rank[kind][name][what] for rank in found], dim=axis)
+
+
+@pytest.mark.parametrize("name", ranks.CASES)
+def test_a_layer_over_ranks_is_the_layer(found, name):
+    due = ranks.layer_results(name)
+    for rank in found:
+        same(rank["layer"][name]["loss"], due["loss"])
+        same(rank["layer"][name]["inputs"], due["inputs"])
+    same(joined(found, "layer", name, "weight", 0), due["weight"])
+    same(joined(found, "layer", name, "bias", 0), due["bias"])
+
+
+@pytest.mark.parametrize("name", ranks.CASES)
+def test_logits_over_ranks_are_the_logits(found, name):
+    due = ranks.logits_results(name)
+    for rank in found:
+        same(rank["logits"][name]["loss"], due["loss"])
+    same(joined(found, "logits", name, "logits", 0), due["logits"])
+
+
+def test_nothing_cancels_between_ranks(found):
+    due = ranks.confident()
+    assert 0 < due["loss"] < 1e-7
+    for rank in found:
+        torch.testing.assert_close(rank["confident"]["loss"], due["loss"], rtol=3e-7, atol=0)
+    logits = torch.cat([rank["confident"]["logits"] for rank in found], dim=1)
+    torch.testing.assert_close(logits, due["logits"], rtol=3e-7, atol=0)
+
+
+def test_a_mean_over_the_rows_of_all_ranks(found):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(ranks.D, ranks.K).double()
+    loss = ranks.ct.cross_entropy(
+        model(ranks.X), ranks.LABELS, sample_weight=ranks.SAMPLE_WEIGHT,
+        class_weight=ranks.CLASS_WEIGHT, ignore_index=int(ranks.LABELS[0]),
+    )  # fmt: skip
+    loss.backward()
+    for rank in found:
+        same(rank["data"]["losses"], loss.detach().expand(2))
+        same(rank["data"]["weight"], model.weight.grad)
+        same(rank["data"]["bias"], model.bias.grad)
+
+
+def test_sharded_weights_are_understood(found):
+    weight = ranks.WEIGHT.clone().requires_grad_()
+    loss = ranks.ct.linear_cross_entropy(ranks.X, weight, ranks.LABELS)
+    loss.backward()
+    for rank in found:
+        same(rank["sharded"]["loss"], loss.detach())
+        same(rank["sharded"]["weight"], weight.grad)
+
+
+def test_every_rank_refuses_a_label_that_no_rank_has(found):
+    for rank in found:
+        assert len(rank["errors"]) == 2
+        for said, label in zip(rank["errors"], (-1, ranks.K), strict=True):
+            assert f"labels[1] is {label}, but there are {ranks.K} classes (0 ... 8)" in said
+
+
+def test_three_collectives_forward_and_one_backward(found):
+    assert [rank["collectives"] for rank in found] == [[3, 1]] * len(found)
+
+
+def test_a_rank_that_dies_makes_the_others_fail(tmp_path):
+    start = time.monotonic()
+    ended = run(2, tmp_path, "dies")
+    assert ended.returncode != 0
+    assert time.monotonic() - start < 60
+    said = torch.load(tmp_path / "0.pt")
+    assert "a rank of process_group did not take part" in said
+
+
+def test_second_derivatives_over_ranks_are_refused():
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0,
+                                         world_size=1)  # fmt: skip
+    try:
+        z = torch.zeros(2, 3, requires_grad=True)
+        loss = ranks.ct.cross_entropy(
+            z, torch.tensor([0, 1]), process_group=torch.distributed.group.WORLD
+        )
+        with pytest.raises(NotImplementedError, match="has one derivative"):
+            torch.autograd.grad(loss, z, create_graph=True)
+        with pytest.raises(Exception, match="jvp"):
+            torch.func.jvp(
+                lambda z: ranks.ct.cross_entropy(
+                    z, torch.tensor([0, 1]), process_group=torch.distributed.group.WORLD
+                ),
+                (z.detach(),), (z.detach(),),
+            )  # fmt: skip
+    finally:
+        torch.distributed.destroy_process_group()
