@@ -6,29 +6,21 @@ Everything between `<!-- NAME:begin -->` and `<!-- NAME:end -->` is written anew
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 import pathlib
 from collections.abc import Iterable
 
-from . import plot, problems
+from . import plot, problems, render_linear
+from .pages import ROOT, Row, line, put, read
 
-ROOT = pathlib.Path(__file__).parent.parent
 RESULTS = pathlib.Path(__file__).parent / "results"
 
-Row = dict[str, str]
 Group = list[Row]  # the rows of one problem
 
-NO_LIMIT = ("linear_cross_entropy", *problems.GAUSSIANS)  # bound by arithmetic
+NO_LIMIT = problems.GAUSSIANS  # bound by arithmetic
 KEY = ("operation", "kind", "shape", "axis", "dtype")
 PEERS = ("NumPy formula", "SciPy", "torch", "torch.compile", "JAX jit")
 LEAST_BYTES = 1 << 20  # of logits: below this a call is bound by its overhead, not by its bytes
-
-
-def read(path: pathlib.Path) -> list[Row]:
-    """Return a table of results."""
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def groups(rows: Iterable[Row]) -> list[Group]:
@@ -73,7 +65,7 @@ def speed_table(rows: list[Row]) -> list[str]:
     """Return the Markdown lines of the chosen problems: how many times as long each peer takes."""
     chosen = {(p.operation, p.kind, p.size, str(p.axis), p.dtype) for p in problems.CHOSEN}
     heads = ["operation", "shape", "dtype", "crossent", "fresh", "of the limit"]
-    lines = [_line([*heads, "torch `out=`", *PEERS]), _line(["---"] * 3 + ["---:"] * 9)]
+    lines = [line([*heads, "torch `out=`", *PEERS]), line(["---"] * 3 + ["---:"] * 9)]
     for group in groups(rows):
         head = group[0]
         if tuple(head[name] for name in KEY) not in chosen:
@@ -87,7 +79,7 @@ def speed_table(rows: list[Row]) -> list[str]:
         cells.append("-" if limit is None or ours is None else f"{ours / limit:.2f}")
         cells.append(_times(ours, seconds(group, "torch", ["out"])))
         cells += [_times(fresh, seconds(group, peer, ["fresh"])) for peer in PEERS]
-        lines.append(_line(cells))
+        lines.append(line(cells))
     return [*lines, "", *_notes(rows)]
 
 
@@ -127,31 +119,15 @@ def accuracy_table(rows: list[Row]) -> list[str]:
     for row in judged:
         at = worst.setdefault((row["operation"], row["dtype"], row["data"]), {})
         at[row["implementation"]] = max(at.get(row["implementation"], 0.0), float(row["ulp"]))
-    lines = [_line(["operation", "dtype", "data", *names])]
-    lines.append(_line(["---"] * 3 + ["---:"] * len(names)))
+    lines = [line(["operation", "dtype", "data", *names])]
+    lines.append(line(["---"] * 3 + ["---:"] * len(names)))
     for key, errors in worst.items():
-        lines.append(_line([*key, *(f"{errors[n]:.3g}" if n in errors else "-" for n in names)]))
+        lines.append(line([*key, *(f"{errors[n]:.3g}" if n in errors else "-" for n in names)]))
     counts = sorted({int(row["classes"]) for row in judged})
     versions = sorted({f"{row['implementation']} {row['version']}" for row in judged})
     lines += ["", f"Over {', '.join(map(str, counts))} classes; {', '.join(versions)}."]
     absent = [f"{row['implementation']} ({row['note']})" for row in rows if row["note"]]
     return [*lines, *(["", f"Absent: {', '.join(absent)}."] if absent else [])]
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def put(page: pathlib.Path, name: str, lines: list[str]) -> None:
-    """Replace what stands between the page's markers of this name."""
-    text = page.read_text(encoding="utf-8")
-    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    if text.count(begin) != 1 or text.count(end) != 1:
-        raise ValueError(f"{page} must hold one {begin} and one {end}")
-    before, rest = text.split(begin)
-    _, after = rest.split(end)
-    body = "\n".join(lines)
-    page.write_text(f"{before}{begin}\n\n{body}\n\n{end}{after}", encoding="utf-8")
 
 
 def main() -> None:
@@ -168,6 +144,7 @@ def main() -> None:
         plot.speed([g for g in groups(rows) if has_limit(g[0])], chosen.docs / "performance.svg")
         put(page, "plot", ["![Time over the limit, by shape](performance.svg)"])
         print(f"rendered {chosen.speed} into {page}")
+    render_linear.render(RESULTS, chosen.docs)
     if chosen.accuracy.exists():
         page = chosen.docs / "accuracy.md"
         put(page, "accuracy", accuracy_table(read(chosen.accuracy)))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import crossent as ce
-from benchmarks import chunks, linear, linear_memory, peers, products, run
+from benchmarks import chunks, linear, linear_memory, pages, peers, products, render_linear, run
 from benchmarks.problems import LINEAR, LINEAR_CHOSEN, Problem, arrays
 
 SMALL = Problem("linear_cross_entropy", (600, 5, 7))
@@ -139,3 +139,53 @@ def test_the_largest_step_is_found(monkeypatch):
 def test_chosen_shapes_are_some_of_all():
     assert set(LINEAR_CHOSEN) < set(LINEAR)
     assert linear.chosen_problems("all", "60000x784x10") == [LINEAR[0]]
+
+
+def rows_of_a_table():
+    def row(shape, peer, seconds, ratio, gflops="100"):
+        told = {"shape": shape, "peer": peer, "seconds": seconds, "ratio": ratio, "note": ""}
+        where = dict.fromkeys(("processor", "isa", "threads", "cores", "numpy", "date"), "1")
+        return told | {"gflops": gflops, "peak_bytes": "3e6", "version": "1"} | where
+
+    return [
+        row("20000x100x1000", "crossent", "0.05", "1.000"),
+        row("20000x100x1000", "its products", "0.04", "1.250", "250"),
+        row("20000x100x1000", "torch", "0.2", "0.250"),
+        row("20000x100x1000", "square product", "0.4", "", "380"),
+        row("20000x100x1000", "NumPy formula", "", "") | {"note": "needs about 90 GB"},
+        row("512x64x1000", "crossent", "0.001", "1.000"),
+        row("512x64x100000", "crossent", "0.1", "1.000"),
+        row("512x64x1000", "torch", "0.003", "0.333"),
+    ]
+
+
+def test_the_table_of_times():
+    _, _, first, *rest = render_linear.times_table(rows_of_a_table())
+    cells = [cell.strip() for cell in first.strip("|").split("|")]
+    assert cells[:6] == ["20000 x 100 x 1000", "50 ms", "1.25", "100", "250", "380"]
+    assert cells[6:] == ["-", "4", "-", "-", "-", "-", "-"]
+    assert "- NumPy formula, 20000x100x1000: needs about 90 GB" in rest
+
+
+def test_the_tables_of_memory():
+    _, _, first, *_ = render_linear.peaks_table(rows_of_a_table())
+    cells = [cell.strip() for cell in first.strip("|").split("|")]
+    assert cells[:5] == ["20000 x 100 x 1000", "80", "8.4", "3", "3"]
+    rows = [{"peer": "crossent", "shape": "1x1x3000"}, {"peer": "torch", "shape": "1x1x1500"}]
+    assert render_linear.largest_table(rows)[-1] == "| torch | 1 500 | 2 |"
+
+
+def test_the_plot_holds_what_differs_in_the_classes_alone(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is installed with the extra bench")
+    times = render_linear.by_classes(rows_of_a_table(), "seconds")
+    assert times == {"crossent": {1000: 0.001, 100_000: 0.1}, "torch": {1000: 0.003}}
+    render_linear.plot_linear.against_classes(times, times, tmp_path / "plot.svg")
+    assert b"torch" in (tmp_path / "plot.svg").read_bytes()
+
+
+def test_the_page_has_its_markers(tmp_path):
+    copy = tmp_path / "linear.md"
+    copy.write_text((pages.ROOT / "docs" / "linear.md").read_text())
+    for name in ("times", "peaks", "plot", "largest"):
+        render_linear.put(copy, name, [f"found {name}"])
+        assert f"found {name}" in copy.read_text()
