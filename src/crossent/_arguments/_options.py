@@ -63,7 +63,7 @@ def loss_options(
 
 
 def _as_class_weight(class_weight: ArrayLike, n_classes: int) -> Array:
-    weight = as_floating(class_weight, "class_weight").astype(np.float64)
+    weight = as_floating(class_weight, "class_weight").astype(np.float64, copy=False)
     check_same_shape(weight.shape, (n_classes,), "class_weight", f"{n_classes} classes")
     _refuse_bad_weights(weight, "class_weight")
     return np.ascontiguousarray(weight)
@@ -81,9 +81,8 @@ def as_sample_weight(sample_weight: ArrayLike | None, shape: tuple[int, ...]) ->
 
 
 def _refuse_bad_weights(weight: Array, name: str) -> None:
-    bad = ~((weight >= 0.0) & (weight < math.inf))
-    if bad.any():
-        index = int(bad.argmax())
+    if weight.size and not (weight.min() >= 0.0 and weight.max() < math.inf):
+        index = int((~((weight >= 0.0) & (weight < math.inf))).argmax())
         raise ValueError(
             f"{name}[{index}] is {weight[index]}: weights must be finite and not negative"
         )

@@ -64,12 +64,21 @@ class Target:
     ignored: Array | None
 
 
-def target_rows(values: Array | TopKRows, rows: slice | Array, dtype: np.dtype[Any]) -> Array:
-    """Some rows of labels as they are, or of targets in the dtype that logits are computed in."""
+def target_rows(
+    values: Array | TopKRows,
+    rows: slice | Array,
+    dtype: np.dtype[Any],
+    classes: slice = slice(None),
+) -> Array:
+    """Some rows of labels as they are, or of targets in the dtype that logits are computed in.
+
+    Targets may be those of some classes; labels are counted from class 0 always.
+    """
     if isinstance(values, TopKRows):
-        return values.dense(rows, compute_dtype(dtype))
-    part = values[rows]
-    return part if part.ndim == 1 else part.astype(compute_dtype(dtype), copy=False)
+        return values.dense(rows, compute_dtype(dtype), classes)
+    if values.ndim == 1:
+        return values[rows]
+    return values[rows, classes].astype(compute_dtype(dtype), copy=False)
 
 
 def target_row_bytes(values: Array | TopKRows, dtype: np.dtype[Any]) -> int:

@@ -84,18 +84,22 @@ class TopKRows(NamedTuple):
         tail = np.where(nowhere, 0.0, self.tail)
         return self._replace(tail=tail, share=tail / np.maximum(others, 1.0), mask=mask)
 
-    def dense(self, rows: slice | Array, dtype: np.dtype[Any]) -> Array:
-        """Some rows of the targets, (rows, K)."""
-        indices = self.indices[rows]
-        shape = len(indices), self.n_classes
+    def dense(
+        self, rows: slice | Array, dtype: np.dtype[Any], classes: slice = slice(None)
+    ) -> Array:
+        """Some rows of the targets (rows, K), or some classes of these."""
+        start, stop, _ = classes.indices(self.n_classes)
+        indices = self.indices[rows] - start
+        shape = len(indices), stop - start
         if self.share is None:
             targets = np.zeros(shape, dtype)
         else:
             targets = np.empty(shape, dtype)
             targets[...] = self.share[rows, None]
             if self.mask is not None:
-                targets *= self.mask if self.mask.ndim == 1 else self.mask[rows]
-        np.put_along_axis(targets, indices, self.probabilities[rows].astype(dtype), axis=1)
+                targets *= self.mask[classes] if self.mask.ndim == 1 else self.mask[rows, classes]
+        row, at = np.nonzero((indices >= 0) & (indices < stop - start))
+        targets[row, indices[row, at]] = self.probabilities[rows][row, at].astype(dtype)
         return targets
 
     def outside(self, mask: Array) -> Array:

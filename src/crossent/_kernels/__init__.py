@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+from ._class_sums import ClassBlock, ClassSums
 from ._floor import ISA, KERNELS, floor, get_num_threads, set_num_threads
 
 __all__ = [
     "ISA",
     "KERNELS",
+    "ClassBlock",
+    "ClassSums",
     "binary_cross_entropy_elements",
     "cross_entropy_columns",
     "cross_entropy_hvp_rows",

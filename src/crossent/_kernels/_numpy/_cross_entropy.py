@@ -23,22 +23,28 @@ class _Loss(NamedTuple):
     surprise: Floating  # l - m = -log p, never formed from the rounded l
 
 
-def _prepare(z: Floating, target: Array, mask: Array | None, options: LossOptions) -> _Loss:
-    """Temperature, softcap, mask, targets: what loss and derivatives of a block share."""
+def bend(z: Floating, options: LossOptions) -> tuple[Floating, Floating, Floating]:
+    """m = softcap(z / T), and its derivatives dm/dz T and d2m/dz2 T^2."""
     m = z / options.temperature
-    slope, bend = np.ones_like(m), np.zeros_like(m)
+    slope, curve = np.ones_like(m), np.zeros_like(m)
     if options.softcap is not None:
         scaled = m / options.softcap
         m = options.softcap * np.tanh(scaled)
         decay = np.exp(-2.0 * np.abs(scaled))
         slope = 4.0 * decay / (1.0 + decay) ** 2  # 1 - tanh^2 without its cancellation
-        bend = -2.0 * m * slope / options.softcap**2
+        curve = -2.0 * m * slope / options.softcap**2
+    return m, slope, curve
+
+
+def _prepare(z: Floating, target: Array, mask: Array | None, options: LossOptions) -> _Loss:
+    """Temperature, softcap, mask, targets: what loss and derivatives of a block share."""
+    m, slope, curve = bend(z, options)
     if mask is not None:
         m = np.where(mask, m, -np.inf)
     shifted = shift(m)
     surprise = shifted.log_sum - shifted.residuals - shifted.differences
     targets = _targets(target, m.shape, mask, options)
-    return _Loss(slope, bend, targets, shifted.probabilities, shifted.lse, surprise)
+    return _Loss(slope, curve, targets, shifted.probabilities, shifted.lse, surprise)
 
 
 def _targets(

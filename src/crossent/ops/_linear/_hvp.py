@@ -9,7 +9,7 @@ from ..._arguments import TopKTargets, as_cotangent, as_needs, as_tangents
 from ..._typing import Array, ArrayLike
 from .._loss import LossKeywords
 from ._layout import Demand, layout_of
-from ._logits import Logits
+from ._logits import logits_of
 from ._problem import LinearGradients, LinearProblem, linear_problem
 from ._sums import LayerSums
 
@@ -100,21 +100,21 @@ def hvp(
     copies = 1 + ("inputs" in wanted) + (tangents.inputs is not None)
     layout = layout_of(problem, Demand(2, copies, "weight" in wanted, "bias" in wanted))
     products = problem.products(layout.scratch)
-    logits = Logits(problem, layout, products)
+    logits = logits_of(problem, layout, products)
     sums = LayerSums(problem, layout, products, wanted)
     for _ in sums.passes():
         for block in problem.blocks(layout.block_rows, copy_inputs=layout.copy_inputs):
-            g, dg = logits.of(block), logits.tangent(block, tangents)
-            logits.curvature(g, dg, block, gauss_newton)
-            weight_pairs, input_pairs = [(dg, block.inputs)], [(dg, problem.layer.weight)]
-            if by_weight or by_inputs:
-                logits.loss(g, block, None, gradient=True)
-            if by_weight and moved.inputs is not None:
-                weight_pairs.append((g, moved.inputs[block.rows]))
-            if by_inputs and moved.weight is not None:
-                input_pairs.append((g, moved.weight))
-            if cotangent is not None:
-                g *= cotangent[block.rows, None]
-                dg *= cotangent[block.rows, None]
-            sums.add(block, weight_pairs, input_pairs, dg)
+            for classes, dg, g in logits.hvp(
+                block, tangents, gauss_newton=gauss_newton, with_gradient=by_weight or by_inputs
+            ):
+                weight_pairs = [(dg, block.inputs)]
+                input_pairs = [(dg, problem.layer.weight[classes])]
+                if by_weight and moved.inputs is not None:
+                    weight_pairs.append((g, moved.inputs[block.rows]))
+                if by_inputs and moved.weight is not None:
+                    input_pairs.append((g, moved.weight[classes]))
+                if cotangent is not None:
+                    for change in (dg, g) if by_weight or by_inputs else (dg,):
+                        change *= cotangent[block.rows, None]
+                sums.add(block, classes, weight_pairs, input_pairs, dg)
     return sums.gradients(problem)

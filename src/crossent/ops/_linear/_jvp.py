@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
-import numpy as np
-
-from ... import _kernels
 from ..._arguments import TopKTargets, as_tangents
 from ..._typing import ArrayLike
 from .._loss import LossKeywords
 from ._layout import Demand, layout_of
-from ._logits import Logits
+from ._logits import logits_of
 from ._problem import LinearGradients, LinearProblem, linear_problem
 from ._row_sums import RowSums
 
@@ -69,15 +66,11 @@ def linear_cross_entropy_jvp(
 def jvp(problem: LinearProblem, tangents: LinearGradients) -> tuple[Any, Any]:
     """The loss and its tangent."""
     layout = layout_of(problem, Demand(matrices=2, copies=2))
-    logits = Logits(problem, layout, problem.products(layout.scratch))
+    logits = logits_of(problem, layout, problem.products(layout.scratch))
     reduction = problem.loss.reduction
     losses, slopes = (RowSums(reduction, problem.n_rows) for _ in range(2))
     for block in problem.blocks(layout.block_rows, copy_inputs=layout.copy_inputs):
-        z, dz = logits.of(block), logits.tangent(block, tangents)
-        loss, slope = np.empty(len(z)), np.empty(len(z))
-        _kernels.cross_entropy_jvp_rows(
-            z, block.target, dz, block.row_weight, block.options, loss, slope
-        )
+        loss, slope = logits.jvp(block, tangents)
         losses.add(block, loss, float(loss.sum()))
         slopes.add(block, slope, float(slope.sum()))
     return losses.result(), slopes.result()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from ..._arguments import as_workspace, target_row_bytes
+from ..._arguments import TopKRows, as_workspace, target_row_bytes
 from ._heuristics import PRODUCT_ELEMENTS, default_workspace, most_block_rows
 from ._problem import LinearProblem
 
@@ -14,6 +15,11 @@ __all__ = ["Demand", "Layout", "layout_of"]
 
 _NUMBERS_OF_A_ROW = 160  # bytes: its index, label, weight, loss and the like
 _LEAST_SCRATCH = 64
+
+# Of a block of classes: float64 arrays of the formulas, what one row keeps between blocks, and what
+# many small arrays take beside their numbers.
+_FORMULAS, _SUMS_OF_A_ROW, _SMALL_ARRAYS = 17, 400, 8192
+_LEAST_CLASSES, _MOST_CLASS_ROWS, _LEAST_SUMS = 128, 64, 4096
 
 
 class Demand(NamedTuple):
@@ -29,6 +35,7 @@ class Layout(NamedTuple):
     """How the workspace is divided; sizes in elements of the dtype computed in."""
 
     block_rows: int
+    class_block: int  # K, or fewer where not even one row of logits fits
     copy_inputs: bool  # whether there is room for (R, n) copies
     scratch: int  # for pieces of products
     sums: int  # of a gradient of W that is narrower than what is computed in
@@ -36,23 +43,54 @@ class Layout(NamedTuple):
 
 def layout_of(problem: LinearProblem, demand: Demand) -> Layout:
     """Divide the workspace; an error says how much is needed at least."""
-    n_features, itemsize = problem.layer.inputs.shape[1], problem.dtype.itemsize
-    n_classes, narrow = problem.n_classes, problem.dtype != problem.layer.inputs.dtype
-    row = _row_bytes(problem, demand)
+    itemsize, n_classes = problem.dtype.itemsize, problem.n_classes
+    narrow = problem.dtype != problem.layer.inputs.dtype
+    row, block_of_classes = _row_bytes(problem, demand), _class_block_bytes(problem, demand)
     fixed = _LEAST_SCRATCH + narrow * (demand.bias * n_classes + demand.weight * _LEAST_SCRATCH)
-    sums = narrow * demand.weight * n_classes * n_features
+    fixed *= itemsize
+    sums = narrow * demand.weight * n_classes * problem.layer.inputs.shape[1]
     given = as_workspace(
         problem.workspace_bytes,
         default_workspace(row) + sums * itemsize,
-        row + fixed * itemsize,
+        fixed + min(row, block_of_classes(1, _LEAST_CLASSES)),
+        "one row of logits, or a few classes of it",
     )
-    sums = min(sums, given // 2 // itemsize)
+    whole_rows = given >= fixed + row
+    least_sums = _LEAST_SCRATCH if whole_rows else _LEAST_SUMS
+    kept = 0 if whole_rows else block_of_classes(1, _LEAST_CLASSES)
+    sums = min(sums, max(least_sums, (given - fixed - kept) // 2 // itemsize))
     given -= sums * itemsize + narrow * demand.bias * n_classes * itemsize
+    if whole_rows:
+        return _of_whole_rows(problem, demand, row, given, sums)
+    return _of_class_blocks(problem, block_of_classes, given, sums)
+
+
+def _of_class_blocks(
+    problem: LinearProblem, size: Callable[[int, int], int], given: int, sums: int
+) -> Layout:
+    """A quarter for products; many classes of a few rows rather than a few classes of many."""
+    itemsize = problem.dtype.itemsize
+    room = max(given * 3 // 4, size(1, _LEAST_CLASSES))
+    rows, classes = max(1, min(problem.n_rows, _MOST_CLASS_ROWS)), _LEAST_CLASSES
+    while rows > 1 and size(rows, 8 * _LEAST_CLASSES) > room:
+        rows //= 2
+    while classes < problem.n_classes and size(rows, 2 * classes) <= room:
+        classes *= 2
+    scratch = max(_LEAST_SCRATCH, min((given - room) // itemsize, PRODUCT_ELEMENTS))
+    return Layout(rows, min(classes, problem.n_classes), True, scratch, sums)
+
+
+def _of_whole_rows(
+    problem: LinearProblem, demand: Demand, row: int, given: int, sums: int
+) -> Layout:
+    n_features, itemsize = problem.layer.inputs.shape[1], problem.dtype.itemsize
     whole = row + demand.copies * n_features * itemsize
     fitting = given * 3 // 4 // whole
-    rows = max(1, min(fitting, problem.n_rows, most_block_rows(n_features, n_classes)))
+    rows = min(fitting, problem.n_rows, most_block_rows(n_features, problem.n_classes))
+    rows = max(1, rows)
     scratch = (given - rows * (whole if fitting else row)) // itemsize
-    return Layout(rows, fitting > 0, max(_LEAST_SCRATCH, min(scratch, PRODUCT_ELEMENTS)), sums)
+    scratch = max(_LEAST_SCRATCH, min(scratch, PRODUCT_ELEMENTS))
+    return Layout(rows, problem.n_classes, fitting > 0, scratch, sums)
 
 
 def _row_bytes(problem: LinearProblem, demand: Demand) -> int:
@@ -66,3 +104,16 @@ def _row_bytes(problem: LinearProblem, demand: Demand) -> int:
         per_class += mask.itemsize
     targets = target_row_bytes(target, problem.dtype)
     return problem.n_classes * per_class + targets + _NUMBERS_OF_A_ROW
+
+
+def _class_block_bytes(problem: LinearProblem, demand: Demand) -> Callable[[int, int], int]:
+    """What some rows take whose classes come so many at a time."""
+    itemsize, n_features = problem.dtype.itemsize, problem.layer.inputs.shape[1]
+    of_row = _NUMBERS_OF_A_ROW + _SUMS_OF_A_ROW + demand.copies * n_features * itemsize
+    if isinstance(problem.loss.target, TopKRows):
+        of_row += target_row_bytes(problem.loss.target, problem.dtype)
+        of_row -= problem.n_classes * itemsize
+    narrow = problem.dtype != problem.layer.inputs.dtype
+    alike = _SMALL_ARRAYS + narrow * demand.weight * _LEAST_SUMS * itemsize
+    of_class = 8 * _FORMULAS + (demand.matrices + 1) * itemsize + 1
+    return lambda rows, classes: alike + rows * (of_row + classes * of_class)

@@ -9,11 +9,9 @@ import numpy as np
 
 from ..._arguments import (
     Linear,
-    LossOptions,
     TopKTargets,
     as_linear,
     compute_dtype,
-    target_rows,
 )
 from ..._typing import Array, ArrayLike, Floating
 from .._loss import LossKeywords, LossRows, plan_loss
@@ -38,9 +36,7 @@ class Block(NamedTuple):
 
     rows: slice | Array
     inputs: Floating  # (R, n)
-    target: Array  # labels (R,) or targets (R, K)
     row_weight: Array | None  # float64 (R,)
-    options: LossOptions
 
 
 class LinearProblem(NamedTuple):
@@ -72,16 +68,12 @@ class LinearProblem(NamedTuple):
 
     def blocks(self, block_rows: int, *, copy_inputs: bool) -> Iterator[Block]:
         """The rows that count, a block at a time, their inputs ready for a BLAS if copied."""
-        loss = self.loss
-        for rows in _present_rows(loss.row_weight, self.n_rows, block_rows):
+        row_weight = self.loss.row_weight
+        for rows in _present_rows(row_weight, self.n_rows, block_rows):
             x = self.layer.inputs[rows]
             if copy_inputs and not is_ready(x, self.dtype):
                 x = x.astype(self.dtype)
-            options = loss.options
-            if options.mask is not None and options.mask.ndim == 2:
-                options = options._replace(mask=options.mask[rows])
-            weight = None if loss.row_weight is None else loss.row_weight[rows]
-            yield Block(rows, x, target_rows(loss.target, rows, self.dtype), weight, options)
+            yield Block(rows, x, None if row_weight is None else row_weight[rows])
 
 
 def linear_problem(

@@ -72,34 +72,51 @@ class LayerSums:
                 yield slice(top, min(top + height, n_classes)), slice(left, left + width)
 
     def add(
-        self, block: Block, by_weight: Sequence[Pair], by_inputs: Sequence[Pair], bias: Floating
+        self,
+        block: Block,
+        classes: slice,
+        by_weight: Sequence[Pair],
+        by_inputs: Sequence[Pair],
+        by_bias: Floating,
     ) -> None:
-        """Add a block's share.
+        """Add the share of some classes of a block; its classes come in order.
 
-        ``by_inputs``: pairs (G, W) of (R, K) and (K, n); ``by_weight``: pairs (G, phi) of (R, K)
-        and (R, n); ``bias`` (R, K) is summed over its rows.
+        ``by_inputs``: pairs (G, W) of (R, C) and (C, n); ``by_weight``: pairs (G, phi) of (R, C)
+        and (R, n); ``by_bias``, G (R, C), is summed over its rows.
         """
         if self._weight is not None:
-            classes, features = self._part
-            pairs = [(g[:, classes].T, x[:, features]) for g, x in by_weight]
-            self._products.into(self._total, *pairs, add=not self._fresh)
-            self._fresh = False
+            self._add_weight(classes, by_weight)
+            self._fresh = self._fresh and classes.stop < self._shape[0]
         if not self.first_pass:
             return
         if self._bias is not None:
-            ones = np.ones((1, len(bias)), bias.dtype)
-            self._products.into(self._bias, (ones, bias), add=True)
+            ones = np.ones((1, len(by_bias)), by_bias.dtype)
+            self._products.into(self._bias[:, classes], (ones, by_bias), add=True)
         if self._inputs is not None:
-            self._put_inputs(block, by_inputs)
+            self._add_inputs(block, classes, by_inputs)
 
-    def _put_inputs(self, block: Block, pairs: Sequence[Pair]) -> None:
+    def _add_weight(self, classes: slice, pairs: Sequence[Pair]) -> None:
+        part, features = self._part
+        start, stop = max(part.start, classes.start), min(part.stop, classes.stop)
+        if start < stop:
+            here = slice(start - classes.start, stop - classes.start)
+            total = self._total[start - part.start : stop - part.start]
+            shares = [(g[:, here].T, x[:, features]) for g, x in pairs]
+            self._products.into(total, *shares, add=not self._fresh)
+
+    def _add_inputs(self, block: Block, classes: slice, pairs: Sequence[Pair]) -> None:
+        """Into their place, or beside it where that is narrow or its rows are no neighbours."""
         assert self._inputs is not None
-        if isinstance(block.rows, slice):
-            self._products.into(self._inputs[block.rows], *pairs)
+        first, last = classes.start == 0, classes.stop == self._shape[0]
+        if isinstance(block.rows, slice) and (not self._narrow or (first and last)):
+            self._products.into(self._inputs[block.rows], *pairs, add=not first)
             return
-        share = np.empty((len(block.inputs), self._inputs.shape[1]), self._products.dtype)
-        self._products.into(share, *pairs)
-        self._inputs[block.rows] = share
+        if first:
+            shape = len(block.inputs), self._shape[1]
+            self._share = np.empty(shape, self._products.dtype)
+        self._products.into(self._share, *pairs, add=not first)
+        if last:
+            self._inputs[block.rows] = self._share
 
     def gradients(self, problem: LinearProblem) -> LinearGradients:
         """The sums, as they are returned."""

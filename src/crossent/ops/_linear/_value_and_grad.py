@@ -9,7 +9,7 @@ from ..._arguments import TopKTargets, as_cotangent, as_needs
 from ..._typing import Array, ArrayLike
 from .._loss import LossKeywords
 from ._layout import Demand, layout_of
-from ._logits import Logits
+from ._logits import logits_of
 from ._problem import LinearGradients, LinearProblem, linear_problem
 from ._row_sums import RowSums
 from ._sums import LayerSums
@@ -131,18 +131,23 @@ def value_and_grad(
     copies = 1 + ("inputs" in wanted)
     layout = layout_of(problem, Demand(1, copies, "weight" in wanted, "bias" in wanted))
     products = problem.products(layout.scratch)
-    logits = Logits(problem, layout, products)
-    sums = LayerSums(problem, layout, products, wanted)
+    logits = logits_of(problem, layout, products)
     losses = RowSums(problem.loss.reduction, problem.n_rows)
+    if not wanted:
+        for block in problem.blocks(layout.block_rows, copy_inputs=layout.copy_inputs):
+            each = losses.memory(block)
+            losses.add(block, each, logits.loss(block, each))
+        return losses.result(), LinearGradients(None, None, None)
+    sums = LayerSums(problem, layout, products, wanted)
     for _ in sums.passes():
         for block in problem.blocks(layout.block_rows, copy_inputs=layout.copy_inputs):
-            g = logits.of(block)
-            each = losses.memory(block)
-            total = logits.loss(g, block, each, gradient=bool(wanted))
+            each = losses.memory(block) if sums.first_pass else None
+            total, gradient = logits.gradient(block, each)
             if sums.first_pass:
                 losses.add(block, each, total)
-            if wanted:
+            for classes, g in gradient:
                 if cotangent is not None:
                     g *= cotangent[block.rows, None]
-                sums.add(block, [(g, block.inputs)], [(g, problem.layer.weight)], g)
+                weight = problem.layer.weight[classes]
+                sums.add(block, classes, [(g, block.inputs)], [(g, weight)], g)
     return losses.result(), sums.gradients(problem)
