@@ -37,10 +37,13 @@ class Product(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """The products of one call, by the Python thread that made them."""
+    """The products of one call, by the Python thread that made them.
+
+    ``blas_threads`` is how many threads BLAS was limited to; None where nothing limited it.
+    """
 
     of_threads: list[list[Product]]
-    blas_threads: int
+    blas_threads: int | None
 
     @property
     def operations(self) -> int:
@@ -71,7 +74,8 @@ def record(call: Call) -> Recorded:
     call()
     with _replaced(watched):
         call()
-    return Recorded(list(made.values()), max(allowed, default=1))
+    limited = allowed != set(_blas_threads())
+    return Recorded(list(made.values()), max(allowed, default=1) if limited else None)
 
 
 @contextmanager
@@ -92,14 +96,21 @@ def _blas_threads() -> list[int]:
 
 def again(recorded: Recorded) -> None:
     """Make the products once more, in as many threads as had made them."""
-    with threadpoolctl.threadpool_limits(recorded.blas_threads, "blas"):
-        threads = [threading.Thread(target=_make, args=(m,)) for m in recorded.of_threads[1:]]
-        for thread in threads:
-            thread.start()
-        for made in recorded.of_threads[:1]:
-            _make(made)
-        for thread in threads:
-            thread.join()
+    if recorded.blas_threads is not None:
+        with threadpoolctl.threadpool_limits(recorded.blas_threads, "blas"):
+            _in_threads(recorded.of_threads)
+    else:
+        _in_threads(recorded.of_threads)
+
+
+def _in_threads(of_threads: list[list[Product]]) -> None:
+    threads = [threading.Thread(target=_make, args=(made,)) for made in of_threads[1:]]
+    for thread in threads:
+        thread.start()
+    for made in of_threads[:1]:
+        _make(made)
+    for thread in threads:
+        thread.join()
 
 
 def _make(products: list[Product]) -> None:

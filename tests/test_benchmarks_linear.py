@@ -1,6 +1,7 @@
 """The benchmarks of the linear layer: the products are the call's own, memory is measured apart."""
 
 import csv
+import threading
 import types
 
 import numpy as np
@@ -34,6 +35,24 @@ def test_products_are_those_of_the_call_and_are_made_again():
     products.again(recorded)
     assert outs
     assert all(np.isfinite(out).all() for out in outs)
+
+
+def test_threads_and_limits_of_the_products_are_kept():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    a = np.ones((8, 8), np.float32)
+
+    def limited_and_threaded():
+        with threadpoolctl.threadpool_limits(1, "blas"):
+            thread = threading.Thread(target=np.matmul, args=(a, a))
+            thread.start()
+            thread.join()
+            np.matmul(a, a)
+
+    recorded = products.record(limited_and_threaded)
+    assert [len(made) for made in recorded.of_threads] == [1, 1]
+    unlimited = len({pool["num_threads"] for pool in threadpoolctl.threadpool_info()} - {1})
+    assert recorded.blas_threads == (1 if unlimited else None)
+    products.again(recorded)
 
 
 def test_products_that_are_not_seen_are_an_error(monkeypatch):
