@@ -77,7 +77,11 @@ def cross_entropy(problem: Problem, arrays: Arrays) -> Calls:
 
 def binary_cross_entropy(problem: Problem, arrays: Arrays) -> Calls:
     u, y = arrays["logits"], arrays["targets"]
-    return {"fresh": lambda: ce.binary_cross_entropy_value_and_grad(u, y)}
+    out = np.empty_like(u)
+    return {
+        "fresh": lambda: ce.binary_cross_entropy_value_and_grad(u, y),
+        "out": lambda: ce.binary_cross_entropy_value_and_grad(u, y, out=out),
+    }
 
 
 def linear_cross_entropy(problem: Problem, arrays: Arrays) -> Calls:

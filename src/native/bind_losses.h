@@ -49,6 +49,14 @@ void set_mask(CrossEntropyCall& call, handle mask, const Numbers& z) {
   call.mask_stride = dimensions == 2 ? z.columns : 0;
 }
 
+// Labels int64 (M,), or null where the target is something else.
+const int64_t* labels_or_null(handle target, int64_t rows) {
+  PyArrayObject* array = plain_array(target.ptr(), "target", "an array");
+  const bool fits = PyArray_NDIM(array) == 1 && PyArray_DIM(array, 0) == rows;
+  if (!fits || !PyArray_ISSIGNED(array) || PyArray_ITEMSIZE(array) != 8) return nullptr;
+  return static_cast<const int64_t*>(PyArray_DATA(array));
+}
+
 CrossEntropyCall call_of(const Numbers& z, handle target, handle row_weight, const Options& options) {
   CrossEntropyCall call{};
   call.logits = z.data;
@@ -65,10 +73,8 @@ CrossEntropyCall call_of(const Numbers& z, handle target, handle row_weight, con
   if (PyArray_NDIM(array) == 2) {
     call.targets = second_of(target.ptr(), "targets", compute_dtype(z.dtype), z.rows, z.columns);
   } else {
-    const bool long_enough = PyArray_NDIM(array) == 1 && PyArray_DIM(array, 0) == z.rows;
-    if (!long_enough || !PyArray_ISSIGNED(array) || PyArray_ITEMSIZE(array) != 8)
-      refuse("target", "labels int64 (M,) or targets (M, K)", target.ptr());
-    call.labels = static_cast<const int64_t*>(PyArray_DATA(array));
+    call.labels = labels_or_null(target, z.rows);
+    if (!call.labels) refuse("target", "labels int64 (M,) or targets (M, K)", target.ptr());
   }
   return call;
 }
@@ -115,14 +121,15 @@ void cross_entropy_hvp_rows(handle logits, handle target, handle tangent, handle
   run(kernels->cross_entropy_hvp[z.dtype], call, z.rows, row_grain(z), row_cost(z, kGeneral));
 }
 
-double binary_cross_entropy_elements(handle logits, handle targets, handle row_weight, double gradient_factor,
+double binary_cross_entropy_elements(handle logits, handle target, handle row_weight, double gradient_factor,
                                    handle options, handle loss, handle gradient) {
   const Numbers z(logits.ptr(), "logits", 1);
   const Options given(options);
   const double* weights = doubles(given.class_weight, "class_weight", 2);
   BinaryCall call{};
   call.logits = z.data;
-  call.targets = second_of(targets.ptr(), "targets", compute_dtype(z.dtype), z.rows);
+  call.labels = labels_or_null(target, z.rows);
+  if (!call.labels) call.targets = second_of(target.ptr(), "targets", compute_dtype(z.dtype), z.rows);
   call.row_weight = doubles(row_weight, "row_weight", z.rows);
   call.gradient_factor = gradient_factor;
   call.label_smoothing = given.label_smoothing;
@@ -131,7 +138,9 @@ double binary_cross_entropy_elements(handle logits, handle targets, handle row_w
   call.weight_of_1 = weights ? weights[1] : 1;
   call.loss = losses(loss, z.rows);
   if (!gradient.is_none()) call.out = output_of(gradient.ptr(), "gradient", z.dtype, z.rows);
-  return run_summed(kernels->binary_cross_entropy[z.dtype], call, z.rows, 1024, kGeneral * double(z.rows));
+  call.plain = given.plain() && !weights && !call.row_weight;
+  const double cost = (call.plain ? 2 * kCheap : 2 * kGeneral) * double(z.rows);
+  return run_summed(kernels->binary_cross_entropy[z.dtype], call, z.rows, 1024, cost);
 }
 
 int64_t first_bad_label(handle labels, int64_t n_classes) {

@@ -44,7 +44,9 @@ struct ColumnsCall {
 
 struct BinaryCall {
   const void* logits;        // (M,)
-  const void* targets;       // (M,) in the compute dtype
+  const int64_t* labels;     // (M,) of 0 and 1, or null
+  const void* targets;       // (M,) in the compute dtype, or null
+  bool plain;                // no weights, no smoothing, temperature 1
   const double* row_weight;  // (M,) or null: 1
   double gradient_factor, label_smoothing, temperature, weight_of_0, weight_of_1;
   double* loss;              // (M,) or null

@@ -15,6 +15,9 @@ ONE_ARRAY = {
         x, x.sum(axis=axis), axis=axis, **kw),
     "gradient": lambda x, axis=-1, **kw: ce.cross_entropy_value_and_grad(
         x, np.zeros(np.delete(x.shape, axis), int), axis=axis, **kw)[1],
+    "sigmoid": lambda x, axis=-1, **kw: ce.sigmoid(x, **kw),
+    "binary gradient": lambda x, axis=-1, **kw: ce.binary_cross_entropy_value_and_grad(
+        x, np.zeros(x.shape, int), **kw)[1],
 }  # fmt: skip
 
 

@@ -190,9 +190,8 @@ def as_binary_target(
         return _as_labels(array, ignore_index)
     _refuse_ignore_index(ignore_index)
     values = as_vector(as_floating(array, "target")).astype(compute_dtype(dtype), copy=False)
-    bad = ~((values >= 0.0) & (values <= 1.0))
-    if bad.any():
-        index = int(bad.argmax())
+    if values.size and not (values.min() >= 0.0 and values.max() <= 1.0):
+        index = int((~((values >= 0.0) & (values <= 1.0))).argmax())
         raise ValueError(
             f"target[{index}] is {values[index]}: the probability of class 1 must be in [0, 1]"
         )

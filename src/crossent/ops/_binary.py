@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any, TypedDict, Unpack
 
-import numpy as np
-
 from .. import _kernels
-from .._arguments import as_floating, as_output, as_vector, compute_dtype
+from .._arguments import as_floating, as_vector
 from .._typing import Array, ArrayLike, Floating
 from ._loss import LossRows, plan_binary_loss
-from ._rows import scalar_or_array
+from ._rows import destination, scalar_or_array
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_value_and_grad", "sigmoid"]
 
@@ -62,9 +60,8 @@ def sigmoid(x: ArrayLike, *, out: Array | None = None) -> Floating:
     array([0.5, 0. ])
     """
     logits = as_floating(x, "x")
-    as_output(out, logits.shape, logits.dtype)
     flat = as_vector(logits)
-    result = np.empty(flat.shape, logits.dtype)
+    result = destination(out, logits, logits.ndim - 1, flat)
     _kernels.sigmoid_elements(flat, result)
     return scalar_or_array(result, logits.shape, out)
 
@@ -123,28 +120,28 @@ def binary_cross_entropy(
     >>> float(ce.binary_cross_entropy([0.0, 800.0], [1, 0]))
     400.3465735902799...
     """
-    options: BinaryLossKeywords = {
-        "class_weight": class_weight,
-        "sample_weight": sample_weight,
-        "ignore_index": ignore_index,
-        "label_smoothing": label_smoothing,
-        "temperature": temperature,
-        "reduction": reduction,
-        "normalizer": normalizer,
-        "empty": empty,
-    }
     u = as_floating(logits, "logits")
-    return _value_and_grad(
-        as_vector(u), plan_binary_loss(u.shape, u.dtype, target, **options), None
+    plan = plan_binary_loss(
+        u.shape,
+        u.dtype,
+        target,
+        class_weight=class_weight,
+        sample_weight=sample_weight,
+        ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+        temperature=temperature,
+        reduction=reduction,
+        normalizer=normalizer,
+        empty=empty,
     )
+    return _value_and_grad(as_vector(u), plan, None)
 
 
 def _value_and_grad(logits: Floating, plan: LossRows, gradient: Array | None) -> Any:
     losses = plan.reduction.memory()
     factor = plan.reduction.gradient_factor
-    target = plan.target.astype(compute_dtype(logits.dtype), copy=False)
     total = _kernels.binary_cross_entropy_elements(
-        logits, target, plan.row_weight, factor, plan.options, losses, gradient
+        logits, plan.target, plan.row_weight, factor, plan.options, losses, gradient
     )
     return plan.reduction.of_losses(losses, total)
 
@@ -152,6 +149,8 @@ def _value_and_grad(logits: Floating, plan: LossRows, gradient: Array | None) ->
 def binary_cross_entropy_value_and_grad(
     logits: ArrayLike,
     target: ArrayLike,
+    *,
+    out: Array | None = None,
     **options: Unpack[BinaryLossKeywords],
 ) -> tuple[Any, Floating]:
     """Cross-entropy of two classes and its gradient in the logit.
@@ -162,6 +161,8 @@ def binary_cross_entropy_value_and_grad(
     ----------
     logits, target
         As in :func:`binary_cross_entropy`.
+    out : ndarray, optional
+        Memory for the gradient, of the shape and dtype of ``logits``; may be ``logits`` itself.
     **options
         The options of :func:`binary_cross_entropy`.
 
@@ -173,7 +174,7 @@ def binary_cross_entropy_value_and_grad(
     Raises
     ------
     TypeError, ValueError
-        As :func:`binary_cross_entropy`.
+        As :func:`binary_cross_entropy`, and where ``out`` does not fit.
 
     Examples
     --------
@@ -184,7 +185,8 @@ def binary_cross_entropy_value_and_grad(
     """
     u = as_floating(logits, "logits")
     plan = plan_binary_loss(u.shape, u.dtype, target, **options)
-    gradient = np.empty(u.size, u.dtype)
-    loss = _value_and_grad(as_vector(u), plan, gradient)
+    rows = as_vector(u)
+    gradient = destination(out, u, u.ndim - 1, rows, plan.target)
+    loss = _value_and_grad(rows, plan, gradient)
     plan.reduction.of_gradient(gradient)
-    return loss, gradient.reshape(u.shape)[()]
+    return loss, scalar_or_array(gradient, u.shape, out)

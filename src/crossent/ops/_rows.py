@@ -92,5 +92,7 @@ def scalar_or_array(values: Floating, shape: tuple[int, ...], out: Array | None 
     if out is None:
         return values.reshape(shape)[()]
     as_output(out, shape, values.dtype)
+    if np.may_share_memory(values, out):
+        return out
     out[...] = values.reshape(shape)
     return out

@@ -29,7 +29,7 @@ def _softplus(x: Floating) -> Floating:
 @quiet
 def binary_cross_entropy_elements(
     logits: Array,
-    targets: Array,
+    target: Array,
     row_weight: Array | None,
     gradient_factor: float,
     options: LossOptions,
@@ -46,7 +46,7 @@ def binary_cross_entropy_elements(
         weight = np.ones(1) if row_weight is None else row_weight[part]
         present = np.broadcast_to(weight != 0.0, logits[part].shape)
         u = np.where(present, wide(logits[part]), 0.0) / options.temperature
-        y = np.where(present, wide(targets[part]), 0.0)
+        y = np.where(present, wide(target[part]), 0.0)
         positive = positive_weight * ((1.0 - e) * y + e / 2)
         negative = negative_weight * ((1.0 - e) * (1.0 - y) + e / 2)
         losses = weight * (
