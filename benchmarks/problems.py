@@ -61,7 +61,10 @@ FULL = [
     *(Problem(*given) for given in product(["cross_entropy"], ROWS, TWO)),
     *(Problem(*given, axis=1) for given in product(["cross_entropy"], MIDDLE_AXIS, TWO)),
     *(Problem(*given) for given in product(["binary_cross_entropy"], BINARY, TWO)),
-    *(Problem(name, at, kind=kind) for name, at, kind in product(GAUSSIANS, GAUSSIAN, KINDS)),
+    *(
+        Problem(name, at, dtype, kind=kind)
+        for name, at, dtype, kind in product(GAUSSIANS, GAUSSIAN, TWO, KINDS)
+    ),
 ]
 
 WIDE = [(1_000_000, 3), (100_000, 10), (100_000, 100), (16_384, 1000), (1024, 32_768)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._typing import Array
-from ..ops import GaussianGradients, gaussian_features, gaussian_features_vjp
+from ..ops import gaussian_features, gaussian_features_vjp
 
 __all__ = ["GaussianFeatures"]
 
@@ -80,20 +80,30 @@ class GaussianFeatures:
         """Gradient in the flat parameters, float64 (P,): dE/dlog beta = beta dE/dbeta."""
         if self.n_parameters == 0:
             return np.empty(0)
-        _, beta = self.centers_and_beta(parameters)
-        gradients = self._vjp(parameters, inputs, cotangent)
-        return self._pack(
-            gradients.centers.astype(np.float64) * self._center_scale,
-            gradients.beta.astype(np.float64) * beta,
+        centers, beta = self.centers_and_beta(parameters)
+        needs = [
+            name
+            for name, trained in (("centers", self._train_centers), ("beta", self._train_beta))
+            if trained
+        ]
+        found = gaussian_features_vjp(
+            inputs, centers, beta, cotangent, kind=self._kind, needs=needs
         )
+        parts = []
+        if found.centers is not None:
+            parts.append(found.centers.astype(np.float64).ravel() * self._center_scale)
+        if found.beta is not None:
+            parts.append(found.beta.astype(np.float64) * beta)
+        return np.concatenate(parts)
 
     def inputs_vjp(self, parameters: Array, inputs: Array, cotangent: Array) -> Array:
         """Gradient in the inputs (B, D)."""
-        return self._vjp(parameters, inputs, cotangent).inputs
-
-    def _vjp(self, parameters: Array, inputs: Array, cotangent: Array) -> GaussianGradients:
         centers, beta = self.centers_and_beta(parameters)
-        return gaussian_features_vjp(inputs, centers, beta, cotangent, kind=self._kind)
+        found = gaussian_features_vjp(
+            inputs, centers, beta, cotangent, kind=self._kind, needs=("inputs",)
+        ).inputs
+        assert found is not None
+        return found
 
     def _pack(self, centers: Array, log_beta: Array) -> Array:
         empty = np.empty(0)

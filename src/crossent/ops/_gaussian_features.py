@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from .. import _kernels
-from .._arguments import as_floating, as_gaussian, as_output, as_rows, check_same_shape
+from .._arguments import (
+    as_floating,
+    as_gaussian,
+    as_needs,
+    as_output,
+    as_rows,
+    check_same_shape,
+    is_plain,
+)
 from .._typing import Array, ArrayLike, Floating
+from ._radial_products import RadialProducts
 
 __all__ = ["GaussianGradients", "gaussian_features", "gaussian_features_vjp"]
 
@@ -16,9 +26,12 @@ __all__ = ["GaussianGradients", "gaussian_features", "gaussian_features_vjp"]
 class GaussianGradients(NamedTuple):
     """Gradients in what :func:`gaussian_features` takes, each of that argument's shape."""
 
-    inputs: Floating
-    centers: Floating
-    beta: Floating
+    inputs: Floating | None
+    centers: Floating | None
+    beta: Floating | None
+
+
+_NEEDS = ("inputs", "centers", "beta")
 
 
 def gaussian_features(
@@ -56,6 +69,13 @@ def gaussian_features(
     ValueError
         Where shapes do not fit, or a beta is not positive and finite.
 
+    Notes
+    -----
+    A rounding of the exponent is magnified by its size: a feature is off by about
+    ``2 + 2 beta d^2`` ulp. Large radial problems go through a matrix product, counted from the
+    mean of the centers, where ``beta (|x|^2 + |c|^2)`` is at most 16, and may be off by that many
+    ulp; their bits may depend on the BLAS, its threads and the other rows.
+
     Examples
     --------
     >>> import crossent as ce
@@ -67,13 +87,26 @@ def gaussian_features(
     given = as_gaussian(inputs, centers, beta, kind)
     shape = (*given.inputs.shape[:-1], len(given.centers))
     rows = as_rows(given.inputs, given.inputs.ndim - 1)
-    result = np.empty((len(rows), shape[-1]), given.inputs.dtype)
     as_output(out, shape, given.dtype)
-    _kernels.gaussian_features_rows(rows, given.centers, given.beta, kind, result)
+    result = _memory_of(out, (len(rows), shape[-1]), rows, given.centers, given.beta)
+    if kind == "radial" and RadialProducts.pay(rows, given.centers, backward=False):
+        RadialProducts(given.centers, given.beta).values(rows, result)
+    else:
+        _kernels.gaussian_features_rows(rows, given.centers, given.beta, kind, result)
     if out is None:
         return result.reshape(shape).astype(given.dtype, copy=False)
-    out[...] = result.reshape(shape)
+    if not np.may_share_memory(result, out):
+        out[...] = result.reshape(shape)
     return out
+
+
+def _memory_of(out: Array | None, shape: tuple[int, int], *read: Floating) -> Floating:
+    """Rows to write: those of ``out`` where nothing that is read lies there, else new ones."""
+    dtype = read[0].dtype
+    if out is None or out.dtype != dtype or not is_plain(out):
+        return np.empty(shape, dtype)
+    apart = not any(np.may_share_memory(out, array) for array in read)
+    return out.reshape(shape) if apart else np.empty(shape, dtype)
 
 
 def gaussian_features_vjp(
@@ -83,6 +116,7 @@ def gaussian_features_vjp(
     cotangent: ArrayLike,
     *,
     kind: str = "additive",
+    needs: Sequence[str] = _NEEDS,
 ) -> GaussianGradients:
     """Backward pass of the Gaussian features: gradients in inputs, centers and beta.
 
@@ -96,6 +130,8 @@ def gaussian_features_vjp(
         As in :func:`gaussian_features`.
     cotangent : array_like, shape (..., n)
         The gradient of something in the features.
+    needs : sequence of "inputs", "centers", "beta"
+        Which gradients to compute; the others are None and cost nothing.
 
     Returns
     -------
@@ -121,15 +157,17 @@ def gaussian_features_vjp(
     shape = (*given.inputs.shape[:-1], len(given.centers))
     h = as_floating(cotangent, "cotangent").astype(given.inputs.dtype, copy=False)
     check_same_shape(h.shape, shape, "cotangent", "the features")
-    rows = as_rows(given.inputs, given.inputs.ndim - 1)
-    gradients = GaussianGradients(
-        np.empty(rows.shape, rows.dtype),
-        np.empty(given.centers.shape, rows.dtype),
-        np.empty(given.beta.shape, rows.dtype),
+    wanted = as_needs(needs, _NEEDS)
+    rows, h = as_rows(given.inputs, given.inputs.ndim - 1), as_rows(h, h.ndim - 1)
+    like = {"inputs": rows, "centers": given.centers, "beta": given.beta}
+    room = [np.empty(like[n].shape, rows.dtype) if n in wanted else None for n in _NEEDS]
+    if kind == "radial" and RadialProducts.pay(rows, given.centers, backward=True):
+        RadialProducts(given.centers, given.beta).vjp(rows, h, *room)
+    else:
+        _kernels.gaussian_features_vjp_rows(rows, given.centers, given.beta, h, kind, *room)
+    of_inputs, of_centers, of_beta = (
+        None if g is None else g.astype(given.dtype, copy=False) for g in room
     )
-    _kernels.gaussian_features_vjp_rows(
-        rows, given.centers, given.beta, as_rows(h, h.ndim - 1), kind, *gradients
-    )
-    narrow = (gradient.astype(given.dtype, copy=False) for gradient in gradients)
-    gradients = GaussianGradients(*narrow)
-    return gradients._replace(inputs=gradients.inputs.reshape(given.inputs.shape))
+    if of_inputs is not None:
+        of_inputs = of_inputs.reshape(given.inputs.shape)
+    return GaussianGradients(of_inputs, of_centers, of_beta)

@@ -88,7 +88,8 @@ class _gaussian_features:
         x, c, beta = ctx.saved_tensors
         if is_final(x, c, beta, h):
             arrays = array_of(x), array_of(c), array_of(beta), array_of(h)
-            return *map(tensor_of, ops.gaussian_features_vjp(*arrays, kind=ctx.kind)), None
+            found = ops.gaussian_features_vjp(*arrays, kind=ctx.kind)
+            return *(None if part is None else tensor_of(part) for part in found), None
         rows, of_rows = x.reshape(-1, x.shape[-1]), h.reshape(-1, len(c))
         step = max(1, len(rows)) if differentiated_further() else _block_rows(c)
         pairs = zip(rows.split(step), of_rows.split(step), strict=True)
