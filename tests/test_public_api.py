@@ -41,7 +41,7 @@ FUNCTIONS = {
     ),
     "sigmoid": "x, *, out=None",
     "binary_cross_entropy": f"logits, target, *, {BINARY_OPTIONS}",
-    "binary_cross_entropy_value_and_grad": "logits, target, **options",
+    "binary_cross_entropy_value_and_grad": "logits, target, *, out=None, **options",
     "linear_cross_entropy": (
         "inputs, weight, target, *, bias=None, workspace_bytes=None, **options"
     ),
@@ -59,7 +59,9 @@ FUNCTIONS = {
     "sample": "logits, size=None, *, axis=-1, where=None, rng",
     "linear_sample": "inputs, weight, size=None, *, bias=None, workspace_bytes=None, rng",
     "gaussian_features": "inputs, centers, beta, *, kind='additive', out=None",
-    "gaussian_features_vjp": "inputs, centers, beta, cotangent, *, kind='additive'",
+    "gaussian_features_vjp": (
+        "inputs, centers, beta, cotangent, *, kind='additive', needs=('inputs', 'centers', 'beta')"
+    ),
     "set_num_threads": "n",
     "get_num_threads": "",
     "build_info": "",
