@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import inspect
+import pathlib
 import re
 
 import pytest
@@ -183,3 +184,8 @@ def test_a_wrong_example_is_seen():
         """
 
     assert "Expected:\n    3\nGot:\n    2" in failed_examples(wrong, "wrong")
+
+
+def test_the_types_are_there_for_others():
+    """Without this file the checkers of other projects read none of the type hints."""
+    assert (pathlib.Path(crossent.__file__).parent / "py.typed").is_file()
