@@ -81,7 +81,10 @@ RESULTS = {
     "TopKTargets": ("indices", "probabilities", "tail"),
 }
 PUBLIC = [*FUNCTIONS, *ESTIMATORS]
-MODULES = ("bench", "boosting", "metrics", "torch", "torch.nn", "verify")
+MODULES = (
+    "bench", "boosting", "metrics", "torch", "torch.integrations.transformers", "torch.nn",
+    "verify",
+)  # fmt: skip
 ELSEWHERE = [
     f"{module}.{name}"
     for module in map("crossent.{}".format, MODULES)
