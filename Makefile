@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 NATIVE := pyproject.toml CMakeLists.txt $(shell find src/native -type f)
 PYTEST_FLAGS ?= -q -n 2
 
-.PHONY: demo test lint docs figures bench bench-full clean
+.PHONY: demo test lint docs figures bench bench-full peers clean
 
 demo: $(VENV)/.installed
 	$(BIN)/crossent fit --demo
@@ -46,6 +46,10 @@ bench-full: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.linear largest
 	$(BIN)/python -m benchmarks.accuracy
 	$(BIN)/python -m benchmarks.render --speed benchmarks/results/speed-full.csv
+
+# What SciPy, torch, JAX and the textbook formula do, judged: docs/peers.md and docs/faults.md.
+peers: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.peers_page
 
 clean:
 	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .hypothesis .import_linter_cache

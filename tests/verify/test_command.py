@@ -21,7 +21,7 @@ BROKEN = BRIEF.replace("run(crossent,", "run({'sigmoid': abs, 'logsumexp_jvp': a
 
 def call(*args):
     app = typer.Typer()
-    app.command()(_verify.verify)
+    app.command(cls=_verify.VerifyCommand)(_verify.verify)
     return typer_testing.CliRunner().invoke(app, list(args))
 
 

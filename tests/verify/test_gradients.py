@@ -51,6 +51,18 @@ def test_right_derivatives_of_a_number():
     assert check.passed
 
 
+def test_without_a_point_three_rows_of_five_numbers_are_taken():
+    shapes = set()
+
+    def f(z):
+        shapes.add(z.shape)
+        return softmax(z)
+
+    assert check_gradients(f, vjp=softmax_product, jvp=softmax_product).passed
+    assert shapes == {(3, 5)}
+    failure(softmax, vjp=lambda z, w: -softmax_product(z, w))
+
+
 def test_hvp_without_a_gradient():
     assert check_gradients(loss, X, hvp=softmax_product, rtol=1e-6).passed
 

@@ -12,7 +12,7 @@ __all__ = ["main"]
 
 _NEEDED = {
     *("typer", "rich", "pyarrow", "sklearn", "scipy", "safetensors"),
-    *("mpmath", "jinja2", "latex2mathml"),
+    *("mpmath", "hypothesis", "jinja2", "latex2mathml"),
 }
 
 

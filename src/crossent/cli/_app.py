@@ -16,7 +16,7 @@ from ._derive import NUMBERS_ARE_ARGUMENTS, derive
 from ._evaluate import evaluate
 from ._fit import fit
 from ._predict import predict
-from ._verify import verify
+from ._verify import VerifyCommand, verify
 
 __all__ = ["app", "run"]
 
@@ -93,8 +93,9 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for command in (fit, predict, evaluate, verify):
+for command in (fit, predict, evaluate):
     app.command()(command)
+app.command(cls=VerifyCommand)(verify)
 app.command(context_settings=NUMBERS_ARE_ARGUMENTS)(derive)
 
 

@@ -1,4 +1,4 @@
-"""``crossent verify``: every operation on every floor of kernels against the truth."""
+"""``crossent verify``: a function of yours, or every operation on every floor, judged."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ._judge import VerifyCommand, judge_function
 from ._progress import progress
 
-__all__ = ["verify"]
+__all__ = ["VerifyCommand", "verify"]
 
 _FLOORS = ("numpy", "baseline", "avx2", "avx512")
 _WIDTH = 150  # where there is no terminal to ask
@@ -22,25 +24,67 @@ _JUDGE = "from crossent.cli._verify import print_records; print_records()"
 
 
 def verify(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODULE:NAME]", help="The function to judge; without one, crossent."
+        ),
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(help="What it is: softmax, log_softmax, logsumexp, cross_entropy, ..."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Require the notes too.")] = False,
+    as_json: Annotated[
+        str | None,
+        typer.Option("--json", metavar="[FILE]", help="Write JSON, to a file or instead of text."),
+    ] = None,
+    junit: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write JUnit XML for CI services.")
+    ] = None,
+    html: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write one self-contained page.")
+    ] = None,
 ) -> None:
-    """Judge every operation on every floor of kernels: errors in ulp against mpmath.
+    """Judge a function of yours, or crossent itself, against the truth in mpmath.
 
-    Each floor this machine has runs in a process of its own. Exits with 1 where an error is beyond
-    what is allowed: twice the plain formula's of the same entry in the same precision (or 2 ulp,
-    in 16 bits half of one), and one ulp.
+    MODULE:NAME is a softmax, a log-softmax, a logsumexp, a cross-entropy, with or without a linear
+    layer or its gradient, in NumPy, torch or JAX; the current folder is searched first. Each
+    failing property comes with three lines that show it. Exits with 1 where a required property
+    fails; precision beyond the textbook formula's is a note unless --strict.
+
+    Without MODULE:NAME, every operation of crossent is judged on every floor of kernels. Each floor
+    this machine has runs in a process of its own. Exits with 1 where an error is beyond what is
+    allowed: twice the plain formula's of the same entry in the same precision (or 2 ulp, in 16 bits
+    half of one), and one ulp.
     """
+    files = {"json": as_json, "junit": junit, "html": html}
+    if target is not None:
+        given = {form: file for form, file in files.items() if file is not None}
+        passed = judge_function(target, like, strict, given)
+    else:
+        if like or strict or junit or html:
+            raise typer.BadParameter("--like, --strict, --junit and --html need a MODULE:NAME")
+        passed = judge_floors(as_json)
+    if not passed:
+        raise typer.Exit(1)
+
+
+def judge_floors(as_json: str | None) -> bool:
+    """Judge crossent on every floor, print or write what was found, and say whether all passed."""
     with progress("judging the operations on every floor"):
         absent = {floor: reason for floor in _FLOORS if (reason := _why_absent(floor))}
         floors = [floor for floor in _FLOORS if floor not in absent]
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             records = [record for found in pool.map(_records, floors) for record in found]
-    if as_json:
-        typer.echo(json.dumps({"floors": floors, "absent": absent, "records": records}))
+    text = json.dumps({"floors": floors, "absent": absent, "records": records})
+    if as_json == "-":
+        typer.echo(text)
     else:
         _print_table(records, floors, absent)
-    if not all(record["passed"] for record in records):
-        raise typer.Exit(1)
+    if as_json not in (None, "-"):
+        Path(as_json).write_text(text + "\n", encoding="utf-8")
+    return all(record["passed"] for record in records)
 
 
 def print_records() -> None:

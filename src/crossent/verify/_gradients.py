@@ -20,7 +20,7 @@ _COORDINATES = 64
 
 def check_gradients(
     f: Function,
-    x: ArrayLike,
+    x: ArrayLike | None = None,
     *,
     vjp: Product | None = None,
     jvp: Product | None = None,
@@ -41,8 +41,9 @@ def check_gradients(
     ----------
     f : callable
         f(x) for an array of the shape of `x` gives an array or a number.
-    x : array_like of float64
-        Where to check. Keep away from kinks, and from values where f is flat.
+    x : array_like of float64, optional
+        Where to check: by default three rows of five normal numbers. Keep away from kinks, and from
+        values where f is flat.
     vjp : callable, optional
         vjp(x, cotangent), the cotangent of f(x)'s shape, gives J^T cotangent, of x's shape.
         For a loss with gradient g it is ``lambda x, w: w * g(x)``.
@@ -87,6 +88,8 @@ def check_gradients(
         ...
     crossent.verify._discrepancy.GradientMismatch: 4 of 4 comparisons disagree:...
     """
+    if x is None:
+        x = np.random.default_rng(seed).standard_normal((3, 5))
     point = _checked_point(x, (vjp, jvp, hvp))
     checker = _Checker(f, point, rtol, step, np.random.default_rng(seed))
     found: list[Discrepancy] = []
