@@ -44,21 +44,25 @@ FUNCTIONS = {
     "binary_cross_entropy": f"logits, target, *, {BINARY_OPTIONS}",
     "binary_cross_entropy_value_and_grad": "logits, target, *, out=None, **options",
     "linear_cross_entropy": (
-        "inputs, weight, target, *, bias=None, workspace_bytes=None, **options"
+        "inputs, weight, target, *, bias=None, workspace_bytes=None, deterministic=False, **options"
     ),
     "linear_cross_entropy_value_and_grad": (
-        "inputs, weight, target, *, bias=None, workspace_bytes=None, "
+        "inputs, weight, target, *, bias=None, workspace_bytes=None, deterministic=False, "
         "needs=('inputs', 'weight', 'bias'), cotangent=None, **options"
     ),
     "linear_cross_entropy_jvp": (
-        "inputs, weight, target, *, tangents, bias=None, workspace_bytes=None, **options"
+        "inputs, weight, target, *, tangents, bias=None, workspace_bytes=None, "
+        "deterministic=False, **options"
     ),
     "linear_cross_entropy_hvp": (
         "inputs, weight, target, *, tangents, bias=None, gauss_newton=False, workspace_bytes=None, "
-        "needs=('inputs', 'weight', 'bias'), cotangent=None, **options"
+        "deterministic=False, needs=('inputs', 'weight', 'bias'), cotangent=None, **options"
     ),
     "sample": "logits, size=None, *, axis=-1, where=None, rng",
     "linear_sample": "inputs, weight, size=None, *, bias=None, workspace_bytes=None, rng",
+    "linear_statistics": (
+        "inputs, weight, target=None, *, bias=None, top_k=0, workspace_bytes=None"
+    ),
     "gaussian_features": "inputs, centers, beta, *, kind='additive', out=None",
     "gaussian_features_vjp": (
         "inputs, centers, beta, cotangent, *, kind='additive', needs=('inputs', 'centers', 'beta')"
@@ -77,6 +81,7 @@ ESTIMATORS = {
 }
 RESULTS = {
     "LinearGradients": ("inputs", "weight", "bias"),
+    "LinearStatistics": ("lse", "log_probability", "entropy", "argmax", "top_k"),
     "GaussianGradients": ("inputs", "centers", "beta"),
     "TopKTargets": ("indices", "probabilities", "tail"),
 }

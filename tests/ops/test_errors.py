@@ -122,6 +122,7 @@ ERRORS = [
      ValueError, "tangents.inputs has shape"),
     ("tangent of no bias", lambda: ce.linear_cross_entropy_hvp(Z, Z, T, tangents=(None, None, T)),
      ValueError, "there is no bias"),
+    ("top_k", lambda: ce.linear_statistics(Z, Z, top_k=4), ValueError, r"top_k must be in 0 ... 3"),
     ("threads", lambda: ce.set_num_threads(0), ValueError, r"in 1 ... 1024"),
     ("threads type", lambda: ce.set_num_threads("2"), TypeError, "must be one integer"),
 ]  # fmt: skip

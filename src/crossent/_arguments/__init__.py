@@ -33,6 +33,7 @@ from ._options import (
     loss_options,
 )
 from ._scalars import (
+    as_count,
     as_index,
     as_normalizer,
     as_number,
@@ -65,6 +66,7 @@ __all__ = [
     "as_binary_target",
     "as_class_mask",
     "as_cotangent",
+    "as_count",
     "as_floating",
     "as_gaussian",
     "as_index",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "as_count",
     "as_index",
     "as_normalizer",
     "as_number",
@@ -43,6 +44,14 @@ def as_index(value: Any, name: str) -> int:
         except TypeError:
             pass
     raise TypeError(f"{name} must be one integer, got {value!r}")
+
+
+def as_count(value: Any, most: int, name: str) -> int:
+    """An integer in 0 ... most."""
+    count = as_index(value, name)
+    if not 0 <= count <= most:
+        raise ValueError(f"{name} must be in 0 ... {most}, got {count}")
+    return count
 
 
 def as_positive(value: Any, name: str) -> float:

@@ -119,6 +119,11 @@ class ClassSums:
         return (self._log_rest + self._spread / (1.0 + self._rest))[:, 0]
 
     @quiet
+    def probabilities(self, m: Floating) -> Floating:
+        """exp(m - l) of some classes of each row."""
+        return self._exponentials(m) / (1.0 + self._rest)
+
+    @quiet
     def losses(self) -> Floating:
         """E of each row, (R,)."""
         loss = _product(self._weighted, self._log_rest) + self._distance
@@ -151,7 +156,7 @@ class ClassSums:
         """The Hessian's product with the tangent, of a block that has been taken in, (R, C)."""
         zeta, temperature = self._options.z_loss, self._options.temperature
         bent = self._bent(block)
-        p = self._exponentials(bent.m) / (1.0 + self._rest)
+        p = self.probabilities(bent.m)
         mean = self._moved / (1.0 + self._rest)
         curved = self._weighted * p * (bent.dm - mean)
         if zeta:

@@ -13,10 +13,12 @@ from ._cross_entropy import (
 from ._gaussian_features import GaussianGradients, gaussian_features, gaussian_features_vjp
 from ._linear import (
     LinearGradients,
+    LinearStatistics,
     linear_cross_entropy,
     linear_cross_entropy_hvp,
     linear_cross_entropy_jvp,
     linear_cross_entropy_value_and_grad,
+    linear_statistics,
 )
 from ._log_softmax import log_softmax, log_softmax_jacobian, log_softmax_jvp, log_softmax_vjp
 from ._logsumexp import logsumexp, logsumexp_jvp, logsumexp_vjp
@@ -27,6 +29,7 @@ from ._softmax import softmax, softmax_jacobian, softmax_jvp, softmax_vjp
 __all__ = [
     "GaussianGradients",
     "LinearGradients",
+    "LinearStatistics",
     "TopKTargets",
     "binary_cross_entropy",
     "binary_cross_entropy_value_and_grad",
@@ -41,6 +44,7 @@ __all__ = [
     "linear_cross_entropy_jvp",
     "linear_cross_entropy_value_and_grad",
     "linear_sample",
+    "linear_statistics",
     "log_softmax",
     "log_softmax_jacobian",
     "log_softmax_jvp",

@@ -10,12 +10,15 @@ from __future__ import annotations
 from ._hvp import linear_cross_entropy_hvp
 from ._jvp import linear_cross_entropy_jvp
 from ._problem import LinearGradients
+from ._statistics import LinearStatistics, linear_statistics
 from ._value_and_grad import linear_cross_entropy, linear_cross_entropy_value_and_grad
 
 __all__ = [
     "LinearGradients",
+    "LinearStatistics",
     "linear_cross_entropy",
     "linear_cross_entropy_hvp",
     "linear_cross_entropy_jvp",
     "linear_cross_entropy_value_and_grad",
+    "linear_statistics",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -70,11 +70,18 @@ class ClassBlocks:
             g = self._rounded(sums.gradient(part) * factor) if with_gradient else dg
             yield part.classes, dg, g
 
-    def sums(self, block: Block, tangents: LinearGradients | None = None) -> ClassSums:
-        """What the block's losses need of all classes."""
+    def sums(
+        self,
+        block: Block,
+        tangents: LinearGradients | None = None,
+        seen: Callable[[ClassBlock], None] | None = None,
+    ) -> ClassSums:
+        """What the block's losses need of all classes; ``seen`` is shown each part of them."""
         sums = ClassSums(len(block.inputs), self._loss.options, *self._row_numbers(block))
         for part in self.parts(block, tangents):
             sums.add(part)
+            if seen is not None:
+                seen(part)
         return sums
 
     def _row_numbers(self, block: Block) -> tuple[Floating, Floating]:

@@ -10,6 +10,7 @@ from ..._typing import Array, ArrayLike
 from .._loss import LossKeywords
 from ._layout import Demand, layout_of
 from ._logits import logits_of
+from ._one_order import one_order
 from ._problem import LinearGradients, LinearProblem, linear_problem
 from ._sums import LayerSums
 
@@ -25,6 +26,7 @@ def linear_cross_entropy_hvp(
     bias: ArrayLike | None = None,
     gauss_newton: bool = False,
     workspace_bytes: int | None = None,
+    deterministic: bool = False,
     needs: Sequence[str] = ("inputs", "weight", "bias"),
     cotangent: ArrayLike | None = None,
     **options: Unpack[LossKeywords],
@@ -36,7 +38,7 @@ def linear_cross_entropy_hvp(
 
     Parameters
     ----------
-    inputs, weight, target, bias, workspace_bytes
+    inputs, weight, target, bias, workspace_bytes, deterministic
         As in :func:`linear_cross_entropy_value_and_grad`.
     tangents : LinearGradients
         The directions in which inputs, weight and bias move, each of its argument's shape; None
@@ -79,11 +81,14 @@ def linear_cross_entropy_hvp(
     array([[ 0.25],
            [-0.25]])
     """
-    problem = linear_problem(inputs, weight, target, bias, workspace_bytes, options)
+    problem = linear_problem(
+        inputs, weight, target, bias, workspace_bytes, options, deterministic=deterministic
+    )
     along = LinearGradients(*as_tangents(tangents, problem.layer))
     wanted = as_needs(needs, LinearGradients._fields)
     factors = as_cotangent(cotangent, problem.layer.shape, problem.loss.reduction.kind)
-    return hvp(problem, along, gauss_newton, wanted, factors)
+    with one_order(deterministic):
+        return hvp(problem, along, gauss_newton, wanted, factors)
 
 
 def hvp(

@@ -9,6 +9,7 @@ from ..._typing import ArrayLike
 from .._loss import LossKeywords
 from ._layout import Demand, layout_of
 from ._logits import logits_of
+from ._one_order import one_order
 from ._problem import LinearGradients, LinearProblem, linear_problem
 from ._row_sums import RowSums
 
@@ -23,6 +24,7 @@ def linear_cross_entropy_jvp(
     tangents: LinearGradients,
     bias: ArrayLike | None = None,
     workspace_bytes: int | None = None,
+    deterministic: bool = False,
     **options: Unpack[LossKeywords],
 ) -> tuple[Any, Any]:
     """Cross-entropy of a linear layer's logits, and its derivative along a direction.
@@ -32,7 +34,7 @@ def linear_cross_entropy_jvp(
 
     Parameters
     ----------
-    inputs, weight, target, bias, workspace_bytes
+    inputs, weight, target, bias, workspace_bytes, deterministic
         As in :func:`linear_cross_entropy`.
     tangents : LinearGradients
         The directions in which inputs, weight and bias move, each of its argument's shape; None
@@ -59,8 +61,12 @@ def linear_cross_entropy_jvp(
     >>> float(slope)
     -0.5
     """
-    problem = linear_problem(inputs, weight, target, bias, workspace_bytes, options)
-    return jvp(problem, LinearGradients(*as_tangents(tangents, problem.layer)))
+    problem = linear_problem(
+        inputs, weight, target, bias, workspace_bytes, options, deterministic=deterministic
+    )
+    along = LinearGradients(*as_tangents(tangents, problem.layer))
+    with one_order(deterministic):
+        return jvp(problem, along)
 
 
 def jvp(problem: LinearProblem, tangents: LinearGradients) -> tuple[Any, Any]:

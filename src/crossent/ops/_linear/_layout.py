@@ -29,6 +29,7 @@ class Demand(NamedTuple):
     copies: int  # (R, n) arrays
     weight: bool = False  # whether a gradient of W is summed up
     bias: bool = False  # whether one of b is
+    row_bytes: int = 0  # what else a row takes
 
 
 class Layout(NamedTuple):
@@ -49,12 +50,16 @@ def layout_of(problem: LinearProblem, demand: Demand) -> Layout:
     fixed = _LEAST_SCRATCH + narrow * (demand.bias * n_classes + demand.weight * _LEAST_SCRATCH)
     fixed *= itemsize
     sums = narrow * demand.weight * n_classes * problem.layer.inputs.shape[1]
-    given = as_workspace(
-        problem.workspace_bytes,
-        default_workspace(row) + sums * itemsize,
-        fixed + min(row, block_of_classes(1, _LEAST_CLASSES)),
-        "one row of logits, or a few classes of it",
-    )
+    if problem.deterministic:
+        given = _always_enough(problem)
+        as_workspace(problem.workspace_bytes, given, given, "deterministic=True has one block size")
+    else:
+        given = as_workspace(
+            problem.workspace_bytes,
+            default_workspace(row) + sums * itemsize,
+            fixed + min(row, block_of_classes(1, _LEAST_CLASSES)),
+            "one row of logits, or a few classes of it",
+        )
     whole_rows = given >= fixed + row
     least_sums = _LEAST_SCRATCH if whole_rows else _LEAST_SUMS
     kept = 0 if whole_rows else block_of_classes(1, _LEAST_CLASSES)
@@ -63,6 +68,11 @@ def layout_of(problem: LinearProblem, demand: Demand) -> Layout:
     if whole_rows:
         return _of_whole_rows(problem, demand, row, given, sums)
     return _of_class_blocks(problem, block_of_classes, given, sums)
+
+
+def _always_enough(problem: LinearProblem) -> int:
+    """The workspace that is documented to be enough for every call."""
+    return max(4096, 64 * problem.n_classes * problem.layer.inputs.dtype.itemsize)
 
 
 def _of_class_blocks(
@@ -103,13 +113,14 @@ def _row_bytes(problem: LinearProblem, demand: Demand) -> int:
     if mask is not None and mask.ndim == 2 and gathered:
         per_class += mask.itemsize
     targets = target_row_bytes(target, problem.dtype)
-    return problem.n_classes * per_class + targets + _NUMBERS_OF_A_ROW
+    return problem.n_classes * per_class + targets + demand.row_bytes + _NUMBERS_OF_A_ROW
 
 
 def _class_block_bytes(problem: LinearProblem, demand: Demand) -> Callable[[int, int], int]:
     """What some rows take whose classes come so many at a time."""
     itemsize, n_features = problem.dtype.itemsize, problem.layer.inputs.shape[1]
-    of_row = _NUMBERS_OF_A_ROW + _SUMS_OF_A_ROW + demand.copies * n_features * itemsize
+    of_row = _NUMBERS_OF_A_ROW + _SUMS_OF_A_ROW + demand.row_bytes
+    of_row += demand.copies * n_features * itemsize
     if isinstance(problem.loss.target, TopKRows):
         of_row += target_row_bytes(problem.loss.target, problem.dtype)
         of_row -= problem.n_classes * itemsize

@@ -15,6 +15,7 @@ from ..._arguments import (
 )
 from ..._typing import Array, ArrayLike, Floating
 from .._loss import LossKeywords, LossRows, plan_loss
+from ._one_order import check_one_order
 from ._products import Product, Products, is_ready, numpy_product
 
 __all__ = ["Block", "LinearGradients", "LinearProblem", "linear_problem"]
@@ -46,6 +47,7 @@ class LinearProblem(NamedTuple):
     loss: LossRows
     workspace_bytes: int | None
     product: Product
+    deterministic: bool = False  # whether only the data may decide on the bits of results
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -84,12 +86,16 @@ def linear_problem(
     workspace_bytes: int | None,
     options: LossKeywords,
     product: Product = numpy_product,
+    *,
+    deterministic: bool = False,
 ) -> LinearProblem:
     """Check every argument that the functions of this package share."""
+    if deterministic:
+        check_one_order()
     layer = as_linear(inputs, weight, bias)
     shape = (*layer.shape, len(layer.weight))
     loss = plan_loss(shape, len(shape) - 1, layer.inputs.dtype, target, **options)
-    return LinearProblem(layer, loss, workspace_bytes, product)
+    return LinearProblem(layer, loss, workspace_bytes, product, deterministic)
 
 
 def _present_rows(

@@ -10,6 +10,7 @@ from ..._typing import Array, ArrayLike
 from .._loss import LossKeywords
 from ._layout import Demand, layout_of
 from ._logits import logits_of
+from ._one_order import one_order
 from ._problem import LinearGradients, LinearProblem, linear_problem
 from ._row_sums import RowSums
 from ._sums import LayerSums
@@ -24,6 +25,7 @@ def linear_cross_entropy(
     *,
     bias: ArrayLike | None = None,
     workspace_bytes: int | None = None,
+    deterministic: bool = False,
     **options: Unpack[LossKeywords],
 ) -> Any:
     """Cross-entropy of a linear layer's logits, held for a block of rows at a time.
@@ -42,6 +44,11 @@ def linear_cross_entropy(
         Memory for blocks of logits, copies and products, never more. By default 64 MiB, and up to
         256 MiB where that holds fewer than 256 rows of logits. The NumPy kernels take about 2 MB,
         or 16 rows of float64, for their formulas beside it.
+    deterministic : bool
+        Give the same bits for any workspace and any number of threads, the BLAS's too: blocks are
+        those of a workspace of max(4096, 64 K itemsize) bytes, the least one then, and the matrix
+        products have one thread, set for the whole process by threadpoolctl (the extra
+        "threads") while the call lasts.
     **options
         The options of :func:`cross_entropy`; ``where`` may be (K,).
 
@@ -66,8 +73,11 @@ def linear_cross_entropy(
     >>> float(ce.linear_cross_entropy([[1.0, 0.0]], [[2.0, 0.0], [0.0, 0.0]], [0]))
     0.12692801104297...
     """
-    problem = linear_problem(inputs, weight, target, bias, workspace_bytes, options)
-    return value_and_grad(problem, (), None)[0]
+    problem = linear_problem(
+        inputs, weight, target, bias, workspace_bytes, options, deterministic=deterministic
+    )
+    with one_order(deterministic):
+        return value_and_grad(problem, (), None)[0]
 
 
 def linear_cross_entropy_value_and_grad(
@@ -77,6 +87,7 @@ def linear_cross_entropy_value_and_grad(
     *,
     bias: ArrayLike | None = None,
     workspace_bytes: int | None = None,
+    deterministic: bool = False,
     needs: Sequence[str] = ("inputs", "weight", "bias"),
     cotangent: ArrayLike | None = None,
     **options: Unpack[LossKeywords],
@@ -88,7 +99,7 @@ def linear_cross_entropy_value_and_grad(
 
     Parameters
     ----------
-    inputs, weight, target, bias, workspace_bytes
+    inputs, weight, target, bias, workspace_bytes, deterministic
         As in :func:`linear_cross_entropy`. The default workspace of 16-bit weights holds their
         gradient in float32 too; in less, the logits are computed once for each part of it.
     needs : sequence of {"inputs", "weight", "bias"}
@@ -118,10 +129,13 @@ def linear_cross_entropy_value_and_grad(
     array([[ 0.5],
            [-0.5]])
     """
-    problem = linear_problem(inputs, weight, target, bias, workspace_bytes, options)
+    problem = linear_problem(
+        inputs, weight, target, bias, workspace_bytes, options, deterministic=deterministic
+    )
     wanted = as_needs(needs, LinearGradients._fields)
     factors = as_cotangent(cotangent, problem.layer.shape, problem.loss.reduction.kind)
-    return value_and_grad(problem, wanted, factors)
+    with one_order(deterministic):
+        return value_and_grad(problem, wanted, factors)
 
 
 def value_and_grad(

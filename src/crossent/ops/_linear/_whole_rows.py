@@ -64,14 +64,14 @@ class WholeRows:
 
     def loss(self, block: Block, losses: Array | None) -> float:
         """The losses where there is room for them, and their sum."""
-        return self._kernel(self.logits(block), block, losses, gradient=False)
+        return self.kernel(self.logits(block), block, losses, gradient=False)
 
     def gradient(
         self, block: Block, losses: Array | None
     ) -> tuple[float, Iterator[tuple[slice, Floating]]]:
         """As `loss`; and G = dE/dz."""
         z = self.logits(block)
-        total = self._kernel(z, block, losses, gradient=True)
+        total = self.kernel(z, block, losses, gradient=True)
         return total, iter([(self._every, z)])
 
     def jvp(self, block: Block, tangents: LinearGradients) -> tuple[Array, Array]:
@@ -93,10 +93,10 @@ class WholeRows:
             self._options(block), gauss_newton, dz,
         )  # fmt: skip
         if with_gradient:
-            self._kernel(z, block, None, gradient=True)
+            self.kernel(z, block, None, gradient=True)
         yield self._every, dz, z
 
-    def _kernel(self, z: Floating, block: Block, losses: Array | None, *, gradient: bool) -> float:
+    def kernel(self, z: Floating, block: Block, losses: Array | None, *, gradient: bool) -> float:
         """The sum of the block's losses; the gradient takes the place of the logits."""
         return _kernels.cross_entropy_rows(
             z, self._target(block), block.row_weight, self._loss.reduction.gradient_factor,

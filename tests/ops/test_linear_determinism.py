@@ -1,0 +1,77 @@
+"""deterministic=True: the same bits for any workspace and any number of threads."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import crossent as ce
+
+threadpoolctl = pytest.importorskip("threadpoolctl")
+
+RNG = np.random.default_rng(41)
+SHAPES = [(700, 300, 40), (150, 64, 3000), (5000, 30, 3), (3, 700, 900)]
+
+
+def problem(shape, dtype):
+    n, d, k = shape
+    x, w, b = (RNG.normal(size=size).astype(dtype) for size in ((n, d), (k, d), k))
+    weights = np.where(RNG.random(n) < 0.2, 0.0, RNG.random(n))
+    tangents = ce.LinearGradients(*(RNG.normal(size=a.shape).astype(dtype) for a in (x, w, b)))
+    return (x, w, RNG.integers(0, k, n)), {"bias": b, "sample_weight": weights}, tangents
+
+
+def bits(call):
+    def flat(result):
+        return b"".join(map(flat, result)) if isinstance(result, tuple) else result.tobytes()
+
+    return flat(call)
+
+
+@pytest.fixture
+def threads():
+    before = ce.get_num_threads()
+    yield ce.set_num_threads
+    ce.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_same_bits(shape, dtype, threads):
+    if dtype == "float16" and shape[1] > 64:
+        pytest.skip("as many passes over the rows as the least workspace asks for: slow")
+    given, options, tangents = problem(shape, dtype)
+    least = max(4096, 64 * shape[2] * np.dtype(dtype).itemsize)
+    found = set()
+    for workspace, blas, own in ((None, 2, 2), (least, 1, 1), (50 * least, 2, 3), (least, 3, 2)):
+        threads(own)
+        call = {**options, "workspace_bytes": workspace, "deterministic": True}
+        with threadpoolctl.threadpool_limits(blas, user_api="blas"):
+            found.add(
+                bits(ce.linear_cross_entropy_value_and_grad(*given, **call))
+                + bits(ce.linear_cross_entropy_jvp(*given, tangents=tangents, **call))
+                + bits(tuple(ce.linear_cross_entropy_hvp(*given, tangents=tangents, **call)))
+            )
+            assert blas in {pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
+    assert len(found) == 1
+
+
+def test_it_is_the_same_number_to_rounding():
+    given, options, _ = problem(SHAPES[1], "float64")
+    loss, gradients = ce.linear_cross_entropy_value_and_grad(*given, **options)
+    found = ce.linear_cross_entropy_value_and_grad(*given, deterministic=True, **options)
+    np.testing.assert_allclose(found[0], loss, rtol=1e-13)
+    np.testing.assert_allclose(found[1].weight, gradients.weight, rtol=0, atol=1e-14)
+
+
+def test_less_than_its_blocks_is_refused():
+    given, options, _ = problem(SHAPES[1], "float32")
+    with pytest.raises(ValueError, match="needs 768000 at least: deterministic=True has one"):
+        ce.linear_cross_entropy(*given, deterministic=True, workspace_bytes=767_999, **options)
+
+
+def test_without_threadpoolctl_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    with pytest.raises(ImportError, match=r'pip install "crossent\[threads\]"'):
+        ce.linear_cross_entropy([[1.0]], [[1.0], [2.0]], [0], deterministic=True)
+    assert ce.linear_cross_entropy([[1.0]], [[1.0], [2.0]], [0]) > 0
