@@ -38,15 +38,6 @@ def _cross_entropy(z: np.ndarray, labels: np.ndarray, axis: int) -> tuple[float,
     return loss, gradient
 
 
-def row_losses(z: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each row's loss and its gradient in the logits."""
-    at = labels[:, None]
-    losses = _logsumexp(z, -1) - np.take_along_axis(z, at, -1)
-    gradient = _softmax(z, -1)
-    np.put_along_axis(gradient, at, np.take_along_axis(gradient, at, -1) - 1, -1)
-    return losses[:, 0], gradient
-
-
 def _linear_cross_entropy(x: np.ndarray, w: np.ndarray, labels: np.ndarray):
     loss, gradient = _cross_entropy(x @ w.T, labels, -1)
     return loss, gradient @ w, gradient.T @ x

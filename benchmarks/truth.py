@@ -6,6 +6,7 @@ compared as it is, and sums over all rows are compared for some centers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,19 +79,30 @@ def _right_linear(problem: Problem, arrays: Arrays) -> list[Right]:
     ends = np.unique(np.linspace(0, n_samples - 1, 16).astype(int))
     some = np.unique(np.linspace(0, n_classes - 1, 64).astype(int))
     of_x, of_w, total = [], np.zeros((len(some), n_features)), 0.0
-    step = max(1, 4 * _MOST // n_classes)
-    for start in range(0, n_samples, step):
-        rows = slice(start, min(start + step, n_samples))
-        z = (x[rows] @ w.T).astype(np.float64)
-        loss, g = numpy_formula.row_losses(z, labels[rows])
-        total += loss.sum()
-        of_w += g[:, some].T @ x[rows]
-        of_x += [g[i - start] @ w for i in ends if rows.start <= i < rows.stop]
+    for start, logits in _parts_of_logits(x, w):
+        rows = slice(start, start + len(logits))
+        z, t = logits.astype(np.float64), labels[rows, None]
+        z -= z.max(axis=1, keepdims=True)
+        of_label = np.take_along_axis(z, t, axis=1)
+        sums = np.exp(z, out=z).sum(axis=1, keepdims=True)
+        total += float((np.log(sums) - of_label).sum())
+        of_w += (z[:, some] / sums - (t == some)).T @ x[rows]
+        for i in ends[(ends >= rows.start) & (ends < rows.stop)] - start:
+            of_x.append(z[i] / sums[i] @ w - w[t[i, 0]])
     return [
         Right((), np.asarray(total / n_samples)),
         Right(ends, np.asarray(of_x) / n_samples),
         Right(some, of_w / n_samples),
     ]
+
+
+def _parts_of_logits(x: np.ndarray, w: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield where some rows begin and their logits: products of many rows, parts for the cache."""
+    step, part = (max(1, size // len(w)) for size in (16 * _MOST, _MOST // 8))
+    for start in range(0, len(x), step):
+        z = x[start : start + step] @ w.T
+        for inner in range(0, len(z), part):
+            yield start + inner, z[inner : inner + part]
 
 
 def _right_features_vjp(problem: Problem, arrays: Arrays) -> list[Right]:
