@@ -41,9 +41,12 @@ def linear_cross_entropy(
         :func:`cross_entropy`.
     bias : array_like, shape (K,), optional
     workspace_bytes : int, optional
-        Memory for blocks of logits, copies and products, never more. By default 64 MiB, and up to
-        256 MiB where that holds fewer than 256 rows of logits. The NumPy kernels take about 2 MB,
-        or 16 rows of float64, for their formulas beside it.
+        Memory for blocks of logits, copies and products, never more; less than one row of logits
+        is enough, at the price of computing them twice. By default 64 MiB, and up to 256 MiB
+        where that holds fewer than 256 rows of logits; max(4096, 64 K itemsize) always lets whole
+        rows fit. Beside it there are only numbers of each row (labels as int64 and weights as
+        float64, where they are not given so), arguments of whole numbers as float64, and what
+        the NumPy kernels take for their formulas: about 2 MB, or 16 rows of float64.
     deterministic : bool
         Give the same bits for any workspace and any number of threads, the BLAS's too: blocks are
         those of a workspace of max(4096, 64 K itemsize) bytes, the least one then, and the matrix
