@@ -1,8 +1,11 @@
 """The judge of anyone's function, judged: planted faults are named, odd styles are not accused."""
 
 import json
+import re
 import subprocess
 import sys
+from ast import literal_eval
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -16,6 +19,8 @@ from crossent.verify._judge._files import junit, page
 from crossent.verify._judge._judge import PROPERTIES
 from tests.verify.right import RIGHT, of_a_list
 from tests.verify.wrong import WRONG, no_shift, textbook
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # What shows itself in more than one entry of one result, or by chance.
 _WITH_STATE = {"counts_calls", "cached_by_shape", "silences", "thread_unsafe"}
@@ -206,3 +211,31 @@ else:
     raise SystemExit("verify.check came without hypothesis")
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_page_of_planted_faults_is_in_step():
+    text = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+) \| (\w+) \| ([^|(]+?)(?: \(a note\))? \|", text, re.MULTILINE)
+    due = [(f.__name__.replace("_", " "), like, named) for f, (like, named, _) in WRONG.items()]
+    assert rows[1:] == due if rows[0][0] == "fault" else rows == due
+
+
+PROGRAMS = re.compile(r"^```py\n(.*?)\n(.*?)\n(.*?)\n```$", re.MULTILINE)
+
+
+def test_the_three_lines_of_the_peers_page_show_what_they_say():
+    text = (ROOT / "docs" / "peers.md").read_text(encoding="utf-8")
+    programs = [lines for lines in PROGRAMS.findall(text) if "jax" not in lines[0]]
+    assert len(programs) > 20
+    for lines in programs:
+        call, _, remark = lines[2].partition("  # at ")
+        shown = []
+        if not remark:
+            continue
+        with np.errstate(all="ignore"):
+            exec("\n".join((*lines[:2], call)), {"print": lambda *v, to=shown: to.extend(v)})
+        entry, _, numbers = remark.partition(": ")
+        came = float(numbers.partition(", came ")[2])
+        result, place = np.asarray(shown[0], float), literal_eval(entry)
+        if len(shown) == 1:
+            np.testing.assert_allclose(result[place if result.ndim else ()], came, rtol=1e-5)
