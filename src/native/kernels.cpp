@@ -2,11 +2,11 @@
 #include "binary.h"
 #include "columns.h"
 #include "cross_entropy_general.h"
+#include "few_classes.h"
 #include "gaussian.h"
 #include "labelled_derivatives.h"
 #include "labels.h"
 #include "rows.h"
-#include "small.h"
 
 #define NAME_OF(isa) TEXT_OF(isa)
 #define TEXT_OF(isa) #isa
@@ -28,9 +28,10 @@ auto by_length(const Call& call, int64_t begin, int64_t end) {
 #define ROWS(name) \
   {BY_LENGTH(name, Float16), BY_LENGTH(name, BFloat16), BY_LENGTH(name, float), BY_LENGTH(name, double)}
 #define BY_LENGTH(name, T) by_length<name##_few<T>, name##_rows<T>>
-#define COLUMNS(walk, name)                                                                  \
-  {walk<Float16, BY_LENGTH(name, float)>, walk<BFloat16, BY_LENGTH(name, float)>, \
-   walk<float, BY_LENGTH(name, float)>, walk<double, BY_LENGTH(name, double)>}
+#define COLUMNS(walk, name)                                                                          \
+  {COLUMNS_OF(walk, name, Float16), COLUMNS_OF(walk, name, BFloat16), COLUMNS_OF(walk, name, float), \
+   COLUMNS_OF(walk, name, double)}
+#define COLUMNS_OF(walk, name, T) by_length<name##_few_columns<T>, walk<T, name##_rows<Compute<T>>>>
 #define GENERAL(T) loss_columns<T, cross_entropy_general_rows<Compute<T>>>
 
 extern const KernelTable kernels;

@@ -33,7 +33,7 @@ struct CrossEntropyCall {
 };
 
 // Classes along the middle axis of (outer, K, inner).
-constexpr int64_t kColumnNumbers = 32768, kWidestTile = 64;  // numbers and columns of a tile
+constexpr int64_t kColumnNumbers = 32768, kWidestTile = 128;  // numbers and columns of a tile
 struct ColumnsCall {
   const void* logits;
   void* out;                     // (outer, K, inner) or, where each column gives one number, (outer, inner)

@@ -17,7 +17,7 @@ struct LabelLanes {
   PerRow<C> weight, factor;  // of the loss
   Pair<Vec<C>> gradient_factor;
 
-  INLINE LabelLanes(const CrossEntropyCall& call, int64_t first, int rows) {
+  INLINE void read(const CrossEntropyCall& call, int64_t first, int rows) {
     int64_t labels[kRows] = {};
     const int64_t* from = call.labels + first;
     if (rows < kRows) {
@@ -80,40 +80,51 @@ struct LabelLanes {
   }
 };
 
-// Loss of every row, and its gradient in place of the logits.
-//
-// With B the sum of exp(z - maximum) over the classes other than the label t: E = (a - z_t) + log(B + e_t)
-// and G_t = -B / (B + e_t). Nothing cancels: the logarithm is that of 1 + B where t is largest.
-template <class V, class C = Element<V>>
-INLINE PerRow<C> label_lanes(V* z, int count, const LabelLanes<C>& given, bool gradient) {
-  V maximum = z[0];
-  for (int k = 1; k < count; ++k) maximum = larger(z[k], maximum);
-  V labelled{}, own{};
-  const Pair<V> beside = sum_of<V>(count, [&](int k) INLINED {
-    const Mask<C> is_label = given.label == k;
-    const V x = z[k], e = exp_fitting(two_sum(x, -maximum));
-    labelled = select(is_label, x, labelled);
-    own = select(is_label, e, own);
-    z[k] = e;
-    return select(is_label, V{}, e);
-  });
-  const V one = splat(C(1)), spoils = maximum - maximum;
-  const Mask<C> largest = labelled == maximum;
-  const Pair<V> below =
-      two_sum(beside.high - select(largest, V{}, one), beside.low + select(largest, V{}, own));
-  const Pair<V> log_sum = log1p_exactly(below.high, below.low), distance = two_sum(maximum, -labelled);
-  const V rest = zero_if_nan(distance.low) + log_sum.low + spoils;
-  const PerRow<C> loss = wide_sum(distance.high, log_sum.high, rest);
-  if (!gradient) return loss;
-  const Pair<V> sum = two_sum(beside.high, own);
-  const Pair<V> scale = times(given.gradient_factor, reciprocal(Pair<V>{sum.high, sum.low + beside.low}));
-  const V high = scale.high + spoils, low = zero_if_nan(scale.low);
-  const V of_label = -fma(beside.low, high, multiply(beside.high, high, low));
-  for (int k = 0; k < count; ++k) z[k] = select(given.label == k, of_label, multiply(z[k], high, low));
-  if (given.weighted)
-    for (int k = 0; k < count; ++k) z[k] = select(given.absent, V{}, z[k]);
-  return loss;
-}
+// The logits of the labelled class t and the sums of a row: B of exp(z - maximum) over the other classes, and
+// e_t. Loss E = (maximum - z_t) + log(B + e_t), gradient G_k = p_k and G_t = -B / (B + e_t): nothing cancels,
+// for the logarithm is that of 1 + B where t is largest.
+template <class V>
+struct LabelSums {
+  V maximum, labelled{}, own{};
+  Pair<V> beside;
+  using C = Element<V>;
+
+  // The exponentials take the place of the logits.
+  INLINE void sum_up(V* z, int count, Mask<C> label) {
+    V of_label{}, its_exponential{};
+    beside = sum_of<V>(count, [&](int k) INLINED {
+      const Mask<C> is_label = label == k;
+      const V x = z[k], e = exp_fitting(two_sum(x, -maximum));
+      of_label = select(is_label, x, of_label);
+      its_exponential = select(is_label, e, its_exponential);
+      z[k] = e;
+      return select(is_label, V{}, e);
+    });
+    labelled = of_label;
+    own = its_exponential;
+  }
+  INLINE V spoiled() const { return maximum - maximum; }
+  INLINE PerRow<C> loss() const {
+    const V one = splat(C(1));
+    const Mask<C> largest = labelled == maximum;
+    const Pair<V> below =
+        two_sum(beside.high - select(largest, V{}, one), beside.low + select(largest, V{}, own));
+    const Pair<V> log_sum = log1p_exactly(below.high, below.low), distance = two_sum(maximum, -labelled);
+    return wide_sum(distance.high, log_sum.high, zero_if_nan(distance.low) + log_sum.low + spoiled());
+  }
+  INLINE Pair<V> scale(Pair<V> factor) const {
+    const Pair<V> sum = two_sum(beside.high, own);
+    const Pair<V> scale = times(factor, reciprocal(Pair<V>{sum.high, sum.low + beside.low}));
+    return {scale.high + spoiled(), zero_if_nan(scale.low)};
+  }
+  INLINE void gradient(V* z, int count, const LabelLanes<C>& given, Pair<V> scale) const {
+    const V of_label = -fma(beside.low, scale.high, multiply(beside.high, scale.high, scale.low));
+    for (int k = 0; k < count; ++k)
+      z[k] = select(given.label == k, of_label, multiply(z[k], scale.high, scale.low));
+    if (given.weighted)
+      for (int k = 0; k < count; ++k) z[k] = select(given.absent, V{}, z[k]);
+  }
+};
 
 }  // namespace
 }  // namespace crossent::CROSSENT_ISA

@@ -1,41 +1,71 @@
-// Rows of a few classes: one lane a row, so that no lane is empty and nothing is summed across lanes.
+// A few classes: one lane a row, so that no lane is empty and nothing is summed across lanes.
 //
-// A row's place among the lanes changes nothing.
+// Several blocks of as many rows as there are lanes go through every step together: what one waits for, the
+// others do. A row's place among the lanes and blocks changes nothing, nor whether its classes lie side by
+// side or far apart.
 #pragma once
 
+#include "columns.h"
 #include "derivatives.h"
 #include "label_lanes.h"
 #include "split.h"
-#include "transpose.h"
 
 namespace crossent::CROSSENT_ISA {
 namespace {
 
 constexpr int64_t kSmall = 32;  // classes up to which rows lie side by side
+constexpr int kGroupVectors = 64, kMostBlocks = 16;
 
-// As many rows as there are lanes: class k of all of them is lanes[k].
+// Blocks of rows: class k of those in block b is lanes[b * count + k].
 template <class T>
-struct RowBlock {
+struct RowGroup {
   using C = Compute<T>;
   static constexpr int kRows = kLanes<C>;
   using Few = std::make_integer_sequence<int, kSplit>;
-  Vec<C> lanes[kSmall];
+  Vec<C> lanes[kGroupVectors];
+  int count, rows = 0;
 
-  INLINE void read(const T* from, int rows, int count) {
-    if (count <= kSplit)
-      read_split_of<T>(count, Few{})(from, lanes, rows * count);
-    else
-      turn(from, count, (C*)lanes, kRows, rows, count);
+  INLINE explicit RowGroup(int64_t count) : count(int(count)) {}
+
+  INLINE int most_rows() const { return kRows * (count * kMostBlocks <= kGroupVectors ? kMostBlocks : kGroupVectors / count); }
+  INLINE int blocks() const { return (rows + kRows - 1) / kRows; }
+  INLINE Vec<C>* block(int b) { return lanes + b * count; }
+  INLINE int rows_of(int b) const { return rows - b * kRows < kRows ? rows - b * kRows : kRows; }
+  template <class Step>
+  INLINE void each(Step step) {
+    for (int b = 0; b < blocks(); ++b) step(b, block(b));
   }
-  INLINE void write(T* to, int rows, int count) const {
-    if (count <= kSplit)
-      write_joined_of<T>(count, Few{})(to, lanes, rows * count);
-    else
-      turn((const C*)lanes, kRows, to, count, count, rows);
+
+  INLINE void read(const T* from, int n) {
+    rows = n;
+    if (count <= kSplit) return read_split_of<T>(count, Few{})(from, lanes, rows * count);
+    each([&](int b, Vec<C>* z) INLINED { turn(from + b * kRows * count, count, (C*)z, kRows, rows_of(b), count); });
+  }
+  INLINE void write(T* to) {
+    if (count <= kSplit) return write_joined_of<T>(count, Few{})(to, lanes, rows * count);
+    each([&](int b, Vec<C>* z) INLINED { turn((const C*)z, kRows, to + b * kRows * count, count, count, rows_of(b)); });
+  }
+  // The same where numbers of one row lie `stride` apart.
+  INLINE void read_columns(const T* from, int64_t stride, int n) {
+    rows = n;
+    each([&](int b, Vec<C>* z) INLINED {
+      const T* at = from + b * kRows;
+      if (rows_of(b) == kRows)
+        for (int k = 0; k < count; ++k) z[k] = load(at + k * stride, Full{});
+      else
+        for (int k = 0; k < count; ++k) z[k] = load(at + k * stride, rows_of(b));
+    });
+  }
+  INLINE void write_columns(T* to, int64_t stride) {
+    each([&](int b, Vec<C>* z) INLINED {
+      T* at = to + b * kRows;
+      if (rows_of(b) == kRows)
+        for (int k = 0; k < count; ++k) store(at + k * stride, Full{}, z[k]);
+      else
+        for (int k = 0; k < count; ++k) store(at + k * stride, rows_of(b), z[k]);
+    });
   }
 };
-
-// ---------------------------------------------------------------- as many rows as there are lanes
 
 // The largest number of every row; NaN is passed over.
 template <class V>
@@ -63,187 +93,154 @@ INLINE V spoiled(V maximum) {
   return maximum - maximum;
 }
 
-template <class V>
-INLINE V multiply(V x, Pair<V> factor) {
-  return multiply(x, factor.high, factor.low);
-}
+// ---------------------------------------------------------------- groups of rows
 
-// 1 / sum of a row's exponentials, which take the place of its logits.
-template <class V>
-INLINE Pair<V> exponentials_of(V* z, int count) {
-  using C = Element<V>;
-  const V maximum = largest(z, count);
-  const PowerShift<C> shift(maximum);
-  const Pair<V> sum = sum_of<V>(count, [&](int k) INLINED {
-    return z[k] = exp_close(z[k] - shift.subtracted, shift.exponent);
+// 1 / sum of every row's exponentials, which take the place of its logits.
+template <class T>
+INLINE void exponentials_of(RowGroup<T>& group, Pair<Vec<T>>* scales) {
+  using V = Vec<T>;
+  V maxima[kMostBlocks];
+  group.each([&](int b, V* z) INLINED { maxima[b] = largest(z, group.count); });
+  group.each([&](int b, V* z) INLINED {
+    const PowerShift<Compute<T>> shift(maxima[b]);
+    scales[b] = sum_of<V>(group.count, [&](int k) INLINED {
+      return z[k] = exp_close(z[k] - shift.subtracted, shift.exponent);
+    });
   });
-  const Pair<V> scale = reciprocal(sum);
-  return {scale.high + spoiled(maximum), zero_if_nan(scale.low)};
+  group.each([&](int b, V*) INLINED {
+    const Pair<V> scale = reciprocal(scales[b]);
+    scales[b] = {scale.high + spoiled(maxima[b]), zero_if_nan(scale.low)};
+  });
 }
 
-template <class V>
-INLINE void softmax_lanes(V* z, int count) {
-  const Pair<V> scale = exponentials_of(z, count);
-  for (int k = 0; k < count; ++k) z[k] = multiply(z[k], scale);
+template <class T>
+INLINE void softmax_of(RowGroup<T>& group) {
+  Pair<Vec<T>> scales[kMostBlocks];
+  exponentials_of(group, scales);
+  group.each([&](int b, Vec<T>* z) INLINED {
+    for (int k = 0; k < group.count; ++k) z[k] = multiply(z[k], scales[b].high, scales[b].low);
+  });
 }
 
-// factor * softmax
-template <class V>
-INLINE void scaled_softmax_lanes(V* z, int count, V factor) {
-  const Pair<V> scale = times(Pair<V>{factor, V{}}, exponentials_of(z, count));
-  for (int k = 0; k < count; ++k) z[k] = multiply(z[k], scale.high, zero_if_nan(scale.low));
+// factor * softmax, a factor for each row
+template <class T>
+INLINE void scaled_softmax_of(RowGroup<T>& group, const T* factor) {
+  using V = Vec<T>;
+  Pair<V> scales[kMostBlocks];
+  exponentials_of(group, scales);
+  group.each([&](int b, V* z) INLINED {
+    const V given = load(factor + b * group.kRows, group.rows_of(b));
+    const Pair<V> scale = times(Pair<V>{given, V{}}, scales[b]);
+    const V low = zero_if_nan(scale.low);
+    for (int k = 0; k < group.count; ++k) z[k] = multiply(z[k], scale.high, low);
+  });
 }
 
 // log sum exp(z - maximum) = log(1 + the others): a confident row keeps its digits.
 template <bool Exactly, class V>
-INLINE Pair<V> log_sum_of_others(const V* others, int count, V maximum) {
+INLINE Pair<V> sum_of_others(const V* others, int count, V maximum) {
   V rounded_off{};
   const Pair<V> sum = sum_of<V>(count - 1, [&](int k) INLINED {
     const Pair<V> e = exp_pair(two_sum(others[k + 1], -maximum));
     if constexpr (Exactly) rounded_off += e.low;
     return e.high;
   });
-  return log1p_exactly(sum.high, sum.low + rounded_off);
+  return {sum.high, sum.low + rounded_off};
 }
 
 // q = (z - maximum) - log sum: both terms have one sign.
-template <class V>
-INLINE void log_softmax_lanes(V* z, int count) {
-  V others[kSmall];
-  const V maximum = part_largest(z, others, count);
-  const V log_sum = log_sum_of_others<false>(others, count, maximum).high + spoiled(maximum);
-  for (int k = 0; k < count; ++k) z[k] = (z[k] - maximum) - log_sum;
+template <class T>
+INLINE void log_softmax_of(RowGroup<T>& group) {
+  using V = Vec<T>;
+  V others[kGroupVectors], maxima[kMostBlocks];
+  Pair<V> sums[kMostBlocks];
+  group.each([&](int b, V* z) INLINED { maxima[b] = part_largest(z, others + b * group.count, group.count); });
+  group.each([&](int b, V*) INLINED {
+    sums[b] = sum_of_others<false>(others + b * group.count, group.count, maxima[b]);
+  });
+  group.each([&](int b, V*) INLINED {
+    sums[b].high = log1p_exactly(sums[b].high, sums[b].low).high + spoiled(maxima[b]);
+  });
+  group.each([&](int b, V* z) INLINED {
+    for (int k = 0; k < group.count; ++k) z[k] = (z[k] - maxima[b]) - sums[b].high;
+  });
 }
 
 // Maximum and logarithm may cancel, so the exponentials keep what they round off. The logits are lost.
-template <class V>
-INLINE V logsumexp_lanes(V* z, int count) {
-  const V maximum = part_largest(z, z, count);
-  const Pair<V> log_sum = log_sum_of_others<true>(z, count, maximum), lse = two_sum(maximum, log_sum.high);
-  V result = lse.high + (lse.low + log_sum.low);
-  if (count_equal(spoiled(maximum), V{}) == kLanesOf<V>) return result;
-  result = select(spoiled(maximum) == 0, result, maximum);
-  for (int k = 1; k < count; ++k) result = select(z[k] == z[k], result, z[k]);
-  return result;
-}
-
-template <class V>
-INLINE V inner_product(const V* a, const V* b, int count) {
-  V errors{};
-  const Pair<V> sum = sum_of<V>(count, [&](int k) INLINED {
-    const Pair<V> product = two_product(a[k], b[k]);
-    errors += product.low;
-    return product.high;
-  });
-  return sum.high + (sum.low + errors);
-}
-
-template <class V>
-INLINE void softmax_vjp_lanes(V* p, const V* g, int count) {
-  const V mean = inner_product(p, g, count);
-  for (int k = 0; k < count; ++k) p[k] *= g[k] - mean;
-}
-
-template <class V>
-INLINE void log_softmax_vjp_lanes(V* q, const V* g, int count) {
-  const V total = sum_of<V>(count, [&](int k) INLINED { return g[k]; }).high;
-  for (int k = 0; k < count; ++k) q[k] = fma(-exp(q[k]), total, g[k]);
-}
-
-// ---------------------------------------------------------------- rows begin ... end of a call
-
-// block(rows, i) for every block of rows.
-template <class T, class Block>
-INLINE void blocks(int64_t begin, int64_t end, Block block) {
-  constexpr int kRows = RowBlock<T>::kRows;
-  for (int64_t i = begin; i < end; i += kRows) block(int(end - i < kRows ? end - i : kRows), i);
-}
-
 template <class T>
-INLINE void store_rows(T* to, int rows, Vec<T> x) {
-  if (rows == RowBlock<T>::kRows)
-    store(to, Full{}, x);
-  else
-    store(to, rows, x);
-}
-
-// result(z, rows, i) in place of the logits of every block.
-template <class T, class Result>
-INLINE void in_blocks(const RowsCall& call, int64_t begin, int64_t end, Result result) {
-  const Rows<T> rows(call);
-  const int count = int(rows.count);
-  blocks<T>(begin, end, [&](int n, int64_t i) INLINED {
-    RowBlock<T> z;
-    z.read(rows.first + i * count, n, count);
-    result(z.lanes, n, i);
-    z.write(rows.out + i * count, n, count);
+INLINE void logsumexp_of(RowGroup<T>& group, T* out) {
+  using V = Vec<T>;
+  V maxima[kMostBlocks];
+  Pair<V> sums[kMostBlocks];
+  group.each([&](int b, V* z) INLINED { maxima[b] = part_largest(z, z, group.count); });
+  group.each([&](int b, V* z) INLINED { sums[b] = sum_of_others<true>(z, group.count, maxima[b]); });
+  group.each([&](int b, V* z) INLINED {
+    const V maximum = maxima[b];
+    const Pair<V> log_sum = log1p_exactly(sums[b].high, sums[b].low), lse = two_sum(maximum, log_sum.high);
+    V result = lse.high + (lse.low + log_sum.low);
+    if (count_equal(spoiled(maximum), V{}) != group.kRows) {
+      result = select(spoiled(maximum) == 0, result, maximum);
+      for (int k = 1; k < group.count; ++k) result = select(z[k] == z[k], result, z[k]);
+    }
+    if (group.rows_of(b) == group.kRows)
+      store(out + b * group.kRows, Full{}, result);
+    else
+      store(out + b * group.kRows, group.rows_of(b), result);
   });
 }
 
+// In place of p: p (g - <p, g>)
 template <class T>
-void softmax_few(const RowsCall& call, int64_t begin, int64_t end) {
-  const int count = int(call.n_classes);
-  in_blocks<T>(call, begin, end, [&](Vec<T>* z, int, int64_t) INLINED { softmax_lanes(z, count); });
-}
-
-template <class T>
-void log_softmax_few(const RowsCall& call, int64_t begin, int64_t end) {
-  const int count = int(call.n_classes);
-  in_blocks<T>(call, begin, end, [&](Vec<T>* z, int, int64_t) INLINED { log_softmax_lanes(z, count); });
-}
-
-template <class T>
-void logsumexp_vjp_few(const RowsCall& call, int64_t begin, int64_t end) {
-  const int count = int(call.n_classes);
-  in_blocks<T>(call, begin, end, [&](Vec<T>* z, int n, int64_t i) INLINED {
-    scaled_softmax_lanes(z, count, load((const T*)call.second + i, n));
+INLINE void softmax_vjp_of(RowGroup<T>& p, RowGroup<T>& g) {
+  using V = Vec<T>;
+  V means[kMostBlocks];
+  p.each([&](int b, V* pb) INLINED {
+    const V* gb = g.block(b);
+    V errors{};
+    const Pair<V> sum = sum_of<V>(p.count, [&](int k) INLINED {
+      const Pair<V> product = two_product(pb[k], gb[k]);
+      errors += product.low;
+      return product.high;
+    });
+    means[b] = sum.high + (sum.low + errors);
+  });
+  p.each([&](int b, V* pb) INLINED {
+    for (int k = 0; k < p.count; ++k) pb[k] *= g.block(b)[k] - means[b];
   });
 }
 
+// In place of q: g - exp(q) sum g
 template <class T>
-void softmax_vjp_few(const RowsCall& call, int64_t begin, int64_t end) {
-  const int count = int(call.n_classes);
-  in_blocks<T>(call, begin, end, [&](Vec<T>* p, int n, int64_t i) INLINED {
-    RowBlock<T> g;
-    g.read((const T*)call.second + i * count, n, count);
-    softmax_vjp_lanes(p, g.lanes, count);
+INLINE void log_softmax_vjp_of(RowGroup<T>& q, RowGroup<T>& g) {
+  using V = Vec<T>;
+  q.each([&](int b, V* qb) INLINED {
+    const V* gb = g.block(b);
+    const V total = sum_of<V>(q.count, [&](int k) INLINED { return gb[k]; }).high;
+    for (int k = 0; k < q.count; ++k) qb[k] = fma(-exp(qb[k]), total, gb[k]);
   });
 }
 
+// The sum of the losses of the rows `first` ..., and their gradients in place of the logits.
 template <class T>
-void log_softmax_vjp_few(const RowsCall& call, int64_t begin, int64_t end) {
-  const int count = int(call.n_classes);
-  in_blocks<T>(call, begin, end, [&](Vec<T>* q, int n, int64_t i) INLINED {
-    RowBlock<T> g;
-    g.read((const T*)call.second + i * count, n, count);
-    log_softmax_vjp_lanes(q, g.lanes, count);
-  });
-}
-
-template <class T>
-void logsumexp_few(const RowsCall& call, int64_t begin, int64_t end) {
-  const Rows<T> rows(call);
-  const int count = int(rows.count);
-  blocks<T>(begin, end, [&](int n, int64_t i) INLINED {
-    RowBlock<T> z;
-    z.read(rows.first + i * count, n, count);
-    store_rows(rows.out + i, n, logsumexp_lanes(z.lanes, count));
-  });
-}
-
-template <class T>
-double cross_entropy_few(const CrossEntropyCall& call, int64_t begin, int64_t end) {
+INLINE F64 cross_entropy_of(RowGroup<T>& group, const CrossEntropyCall& call, int64_t first, bool gradient) {
   using C = Compute<T>;
-  const int count = int(call.n_classes);
+  using V = Vec<T>;
+  LabelLanes<C> given[kMostBlocks];
+  LabelSums<V> sums[kMostBlocks];
+  Pair<V> scales[kMostBlocks];
   F64 total{};
-  blocks<T>(begin, end, [&](int n, int64_t i) INLINED {
-    RowBlock<T> z;
-    z.read((const T*)call.logits + i * count, n, count);
-    const LabelLanes<C> given(call, i, n);
-    total += given.put(call, i, n, label_lanes(z.lanes, count, given, call.out != nullptr));
-    if (call.out) z.write((T*)call.out + i * count, n, count);
+  group.each([&](int b, V* z) INLINED {
+    given[b].read(call, first + b * group.kRows, group.rows_of(b));
+    sums[b].maximum = largest(z, group.count);
   });
-  return sum_of_lanes(total);
+  group.each([&](int b, V* z) INLINED { sums[b].sum_up(z, group.count, given[b].label); });
+  group.each([&](int b, V*) INLINED {
+    total += given[b].put(call, first + b * group.kRows, group.rows_of(b), sums[b].loss());
+  });
+  if (!gradient) return total;
+  group.each([&](int b, V*) INLINED { scales[b] = sums[b].scale(given[b].gradient_factor); });
+  group.each([&](int b, V* z) INLINED { sums[b].gradient(z, group.count, given[b], scales[b]); });
+  return total;
 }
 
 }  // namespace

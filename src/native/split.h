@@ -111,35 +111,40 @@ INLINE void join(V* x) {
   }
 }
 
-// `numbers` (those of as many rows as there are lanes, or of fewer) from memory, class k in vector k.
+// `numbers` of rows of K classes from memory; as many rows as there are lanes make K vectors, class k in the
+// k-th of them, and zeros fill up the last.
 template <class T, int K>
 void read_split(const T* from, Vec<T>* to, int numbers) {
   constexpr int n = kLanes<T>;
-  Vec<T> x[K];
-  if (numbers == K * n)
-    each<K>([&](auto v) INLINED { x[v.value] = load(from + v.value * n, Full{}); });
-  else
-    for (int v = 0; v < K; ++v) {
-      const int left = numbers - v * n;
-      x[v] = left <= 0 ? Vec<T>{} : load(from + v * n, left < n ? left : n);
-    }
-  split<K>(x);
-  each<K>([&](auto k) INLINED { to[k.value] = x[k.value]; });
+  for (; numbers > 0; numbers -= K * n, from += K * n, to += K) {
+    Vec<T> x[K];
+    if (numbers >= K * n)
+      each<K>([&](auto v) INLINED { x[v.value] = load(from + v.value * n, Full{}); });
+    else
+      for (int v = 0; v < K; ++v) {
+        const int left = numbers - v * n;
+        x[v] = left <= 0 ? Vec<T>{} : load(from + v * n, left < n ? left : n);
+      }
+    split<K>(x);
+    each<K>([&](auto k) INLINED { to[k.value] = x[k.value]; });
+  }
 }
 
 template <class T, int K>
 void write_joined(T* to, const Vec<T>* from, int numbers) {
   constexpr int n = kLanes<T>;
-  Vec<T> x[K];
-  each<K>([&](auto k) INLINED { x[k.value] = from[k.value]; });
-  join<K>(x);
-  if (numbers == K * n)
-    each<K>([&](auto v) INLINED { store(to + v.value * n, Full{}, x[v.value]); });
-  else
-    for (int v = 0; v < K && v * n < numbers; ++v) {
-      const int left = numbers - v * n;
-      store(to + v * n, left < n ? left : n, x[v]);
-    }
+  for (; numbers > 0; numbers -= K * n, from += K, to += K * n) {
+    Vec<T> x[K];
+    each<K>([&](auto k) INLINED { x[k.value] = from[k.value]; });
+    join<K>(x);
+    if (numbers >= K * n)
+      each<K>([&](auto v) INLINED { store(to + v.value * n, Full{}, x[v.value]); });
+    else
+      for (int v = 0; v < K && v * n < numbers; ++v) {
+        const int left = numbers - v * n;
+        store(to + v * n, left < n ? left : n, x[v]);
+      }
+  }
 }
 
 constexpr int kSplit = 16;  // classes up to which this is compiled
