@@ -7,6 +7,14 @@
 namespace crossent::CROSSENT_ISA {
 namespace {
 
+template <class C>
+INLINE Mask<C> narrow_integers(const I64* parts) {
+  if constexpr (sizeof(C) == 8)
+    return parts[0];
+  else
+    return whole_of<I32>(__builtin_convertvector(parts[0], I32Half), __builtin_convertvector(parts[1], I32Half));
+}
+
 // Labels and factors of a block of rows; an absent row has factor 0.
 template <class C>
 struct LabelLanes {
@@ -17,34 +25,39 @@ struct LabelLanes {
   PerRow<C> weight, factor;  // of the loss
   Pair<Vec<C>> gradient_factor;
 
-  INLINE void read(const CrossEntropyCall& call, int64_t first, int rows) {
+  // `of_all` is the gradient's factor where nothing has a weight.
+  INLINE void read(const CrossEntropyCall& call, int64_t first, int rows, Pair<Vec<C>> of_all) {
     int64_t labels[kRows] = {};
     const int64_t* from = call.labels + first;
     if (rows < kRows) {
       for (int r = 0; r < rows; ++r) labels[r] = from[r];
       from = labels;
     }
-    for (int i = 0; i < PerRow<C>::kParts; ++i) put_part(label, i, load_bits<I64>(from + i * kWide));
+    I64 parts[PerRow<C>::kParts];
+    for (int i = 0; i < PerRow<C>::kParts; ++i) parts[i] = load_bits<I64>(from + i * kWide);
+    label = narrow_integers<C>(parts);
     weighted = call.row_weight || call.class_weight;
     if (!weighted) {
-      PerRow<C> all;
-      for (F64& part : all.part) part = splat(call.gradient_factor);
-      gradient_factor = pair_of(all);
+      gradient_factor = of_all;
       return;
     }
     double weights[kRows] = {}, factors[kRows] = {};
     for (int r = 0; r < rows; ++r) {
       weights[r] = call.row_weight ? call.row_weight[first + r] : 1;
       if (weights[r] == 0) continue;  // whatever its label is, it is not read
-      factors[r] = call.class_weight ? call.class_weight[call.labels[first + r]] * weights[r] : weights[r];
+      const int64_t given = call.labels[first + r];
+      // It was checked, but another thread may have written since: nothing outside the weights is touched.
+      const int64_t k = uint64_t(given) < uint64_t(call.n_classes) ? given : 0;
+      factors[r] = call.class_weight ? call.class_weight[k] * weights[r] : weights[r];
     }
     __builtin_memcpy(&weight, weights, sizeof weight);
     __builtin_memcpy(&factor, factors, sizeof factor);
     PerRow<C> of_gradient = factor;
     for (int i = 0; i < PerRow<C>::kParts; ++i) {
       of_gradient.part[i] *= splat(call.gradient_factor);
-      put_part(absent, i, weight.part[i] == 0);
+      parts[i] = weight.part[i] == 0;
     }
+    absent = narrow_integers<C>(parts);
     gradient_factor = pair_of(of_gradient);
   }
 
@@ -66,12 +79,6 @@ struct LabelLanes {
   }
 
  private:
-  INLINE static void put_part(I64& all, int, I64 part) { all = part; }
-  INLINE static void put_part(I32& all, int i, I64 part) {
-    typedef int32_t Half __attribute__((vector_size(kBytes / 2)));
-    const Half half = __builtin_convertvector(part, Half);
-    __builtin_memcpy((char*)&all + i * sizeof half, &half, sizeof half);
-  }
   INLINE static void store_some(double* to, int n, F64 x) {
     if (n >= kWide)
       store(to, Full{}, x);

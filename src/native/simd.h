@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#include <utility>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
@@ -38,6 +40,7 @@ typedef uint64_t U64 __attribute__((vector_size(kBytes)));
 typedef uint32_t U32 __attribute__((vector_size(kBytes)));
 typedef uint16_t U16Half __attribute__((vector_size(kBytes / 2)));
 typedef float F32Half __attribute__((vector_size(kBytes / 2)));
+typedef int32_t I32Half __attribute__((vector_size(kBytes / 2)));
 
 constexpr float kInf32 = __builtin_inff();
 constexpr double kInf = __builtin_inf();
@@ -206,6 +209,16 @@ INLINE U16Half to_uint16(U32 x) {
 #else
   return __builtin_convertvector(x, U16Half);
 #endif
+}
+
+// One vector of two halves, which never pass through memory.
+template <class Whole, class Half, int... Lane>
+INLINE Whole whole_of(Half first, Half second, std::integer_sequence<int, Lane...>) {
+  return (Whole)__builtin_shufflevector(first, second, Lane...);
+}
+template <class Whole, class Half>
+INLINE Whole whole_of(Half first, Half second) {
+  return whole_of<Whole>(first, second, std::make_integer_sequence<int, kBytes / 4>{});
 }
 
 template <class C>

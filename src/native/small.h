@@ -104,7 +104,8 @@ INLINE void exponentials_of(RowGroup<T>& group, Pair<Vec<T>>* scales) {
   group.each([&](int b, V* z) INLINED {
     const PowerShift<Compute<T>> shift(maxima[b]);
     scales[b] = sum_of<V>(group.count, [&](int k) INLINED {
-      return z[k] = exp_close(z[k] - shift.subtracted, shift.exponent);
+      const V x = z[k] - shift.subtracted;
+      return z[k] = sizeof(Compute<T>) == 4 ? exp_quick(x, shift.exponent) : exp_close(x, shift.exponent);
     });
   });
   group.each([&](int b, V*) INLINED {
@@ -229,8 +230,11 @@ INLINE F64 cross_entropy_of(RowGroup<T>& group, const CrossEntropyCall& call, in
   LabelSums<V> sums[kMostBlocks];
   Pair<V> scales[kMostBlocks];
   F64 total{};
+  PerRow<C> factor;
+  for (F64& part : factor.part) part = splat(call.gradient_factor);
+  const Pair<V> of_all = pair_of(factor);
   group.each([&](int b, V* z) INLINED {
-    given[b].read(call, first + b * group.kRows, group.rows_of(b));
+    given[b].read(call, first + b * group.kRows, group.rows_of(b), of_all);
     sums[b].maximum = largest(z, group.count);
   });
   group.each([&](int b, V* z) INLINED { sums[b].sum_up(z, group.count, given[b].label); });

@@ -108,10 +108,7 @@ INLINE PerRow<float> per_row(F32 x) {
 }
 INLINE PerRow<double> per_row(F64 x) { return {{x}}; }
 INLINE F32 narrow(const PerRow<float>& x) {
-  const F32Half halves[2] = {to_float32(x.part[0]), to_float32(x.part[1])};
-  F32 result;
-  __builtin_memcpy(&result, halves, sizeof result);
-  return result;
+  return whole_of<F32>(__builtin_convertvector(x.part[0], F32Half), __builtin_convertvector(x.part[1], F32Half));
 }
 INLINE F64 narrow(const PerRow<double>& x) { return x.part[0]; }
 
