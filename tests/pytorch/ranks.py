@@ -121,6 +121,15 @@ def sharded(world):
     return {"loss": loss.detach(), "weight": weight.grad.full_tensor()}
 
 
+def statistics(columns=slice(None), **group):
+    """Return the statistics of the layer for labels and for targets."""
+    arguments = {"bias": BIAS[columns], "top_k": 5} | group
+    return [
+        tuple(ct.linear_statistics(X, WEIGHT[columns], target, **arguments))
+        for target in (LABELS, TARGETS[:, columns])
+    ]
+
+
 def errors(columns, group):
     """Return what every rank says of a label that no rank has."""
     said = []
@@ -178,6 +187,7 @@ def main(folder, dies):
         "confident": confident(columns, process_group=group),
         "data": data_parallel(rank, world),
         "sharded": sharded(world),
+        "statistics": statistics(columns, process_group=group),
         "errors": errors(columns, group),
         "collectives": counted_collectives(columns, group),
     }

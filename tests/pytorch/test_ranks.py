@@ -92,6 +92,14 @@ def test_sharded_weights_are_understood(found):
         same(rank["sharded"]["weight"], weight.grad)
 
 
+def test_statistics_over_ranks_are_the_statistics(found):
+    due = ranks.statistics()
+    for rank in found:
+        for got, right in zip(rank["statistics"], due, strict=True):
+            for a, b in zip(got, right, strict=True):
+                same(a, b)
+
+
 def test_every_rank_refuses_a_label_that_no_rank_has(found):
     for rank in found:
         assert len(rank["errors"]) == 2

@@ -13,8 +13,14 @@ __all__ = ["OneRank", "Ranks", "mean_over_ranks", "ranks_of"]
 class OneRank:
     """All classes in one place: nothing to be exchanged."""
 
+    rank, size = 0, 1
+
     def __init__(self, n_classes: int) -> None:
         self.offset, self.n_classes = 0, n_classes
+
+    def of_each(self, number: int) -> list[int]:
+        """A number that each rank has, of all of them."""
+        return [number]
 
     def maximum(self, values: torch.Tensor) -> torch.Tensor:
         """The values themselves."""
@@ -29,12 +35,16 @@ class Ranks(OneRank):
     """Each rank holds some classes, in the order of the ranks; as many as it likes."""
 
     def __init__(self, n_classes: int, group: dist.ProcessGroup, device: torch.device) -> None:
-        self.group = group
-        sizes = torch.zeros(dist.get_world_size(group), dtype=torch.int64, device=device)
-        rank = dist.get_rank(group)
-        sizes[rank] = n_classes
-        counts = self.total(sizes).tolist()
-        self.offset, self.n_classes = sum(counts[:rank]), sum(counts)
+        self.group, self.device = group, device
+        self.rank, self.size = dist.get_rank(group), dist.get_world_size(group)
+        counts = self.of_each(n_classes)
+        self.offset, self.n_classes = sum(counts[: self.rank]), sum(counts)
+
+    def of_each(self, number: int) -> list[int]:
+        """A number that each rank has, of all of them."""
+        numbers = torch.zeros(self.size, dtype=torch.int64, device=self.device)
+        numbers[self.rank] = number
+        return self.total(numbers).tolist()
 
     def maximum(self, values: torch.Tensor) -> torch.Tensor:
         """The largest over the ranks; a NaN stays one."""
