@@ -41,18 +41,22 @@ def test_threads_and_limits_of_the_products_are_kept():
     threadpoolctl = pytest.importorskip("threadpoolctl")
     a = np.ones((8, 8), np.float32)
 
+    def threaded():
+        thread = threading.Thread(target=np.matmul, args=(a, a))
+        thread.start()
+        thread.join()
+        np.matmul(a, a)
+
     def limited_and_threaded():
         with threadpoolctl.threadpool_limits(1, "blas"):
-            thread = threading.Thread(target=np.matmul, args=(a, a))
-            thread.start()
-            thread.join()
-            np.matmul(a, a)
+            threaded()
 
-    recorded = products.record(limited_and_threaded)
-    assert [len(made) for made in recorded.of_threads] == [1, 1]
-    unlimited = len({pool["num_threads"] for pool in threadpoolctl.threadpool_info()} - {1})
-    assert recorded.blas_threads == (1 if unlimited else None)
-    products.again(recorded)
+    with threadpoolctl.threadpool_limits(2, "blas"):  # whatever the environment allows
+        limited, free = products.record(limited_and_threaded), products.record(threaded)
+    for recorded, threads in ((limited, 1), (free, None)):
+        assert [len(made) for made in recorded.of_threads] == [1, 1]
+        assert recorded.blas_threads == threads
+        products.again(recorded)
 
 
 def test_products_that_are_not_seen_are_an_error(monkeypatch):
