@@ -37,15 +37,15 @@ class Operator:
         self.registered.register_fake(self._fake)
         self.registered.register_autograd(rules.backward, setup_context=rules.setup_context)
         self.registered.register_vmap(self._one_by_one)
-        methods = {
-            "forward": self._forward,
-            "setup_context": rules.setup_context,
-            "backward": rules.backward,
-            "jvp": self._jvp,
-            "vmap": self._one_by_one,
-        }
-        methods = {key: staticmethod(method) for key, method in methods.items()}
-        self.function: Any = type(name, (torch.autograd.Function,), methods)
+        derivatives = {"backward": rules.backward, "jvp": self._jvp}
+        self.plain = _function(name, forward=self._forward_and_setup, **derivatives)
+        self.functional = _function(
+            name,
+            forward=self._forward,
+            setup_context=rules.setup_context,
+            vmap=self._one_by_one,
+            **derivatives,
+        )
 
     def __call__(self, *args: Any) -> Any:
         """Compute, or have whoever traces, differentiates or batches see the operation."""
@@ -53,11 +53,19 @@ class Operator:
             return self.registered(*args)
         if is_final(*(arg for arg in args if isinstance(arg, torch.Tensor))):
             return self.rules.compute(*args)
-        return self.function.apply(*args)
+        if torch._C._are_functorch_transforms_active():
+            return self.functional.apply(*args)
+        return self.plain.apply(*args)
 
     def _forward(self, *args: Any) -> Any:
         plain = is_plain(*(arg for arg in args if isinstance(arg, torch.Tensor)))
         return self.rules.compute(*args) if plain else self.registered(*args)
+
+    def _forward_and_setup(self, ctx: Any, *args: Any) -> Any:
+        """Both at once, which torch calls with much less ado."""
+        output = self._forward(*args)
+        self.rules.setup_context(ctx, args, output)
+        return output
 
     def _compute_compiled(self, *args: Any) -> Any:
         self._refuse_forward_mode()
@@ -92,6 +100,11 @@ class Operator:
         if isinstance(results[0], torch.Tensor):
             return torch.stack(results), 0
         return tuple(map(torch.stack, zip(*results, strict=True))), (0,) * len(results[0])
+
+
+def _function(name: str, **methods: Any) -> Any:
+    statics = {key: staticmethod(method) for key, method in methods.items()}
+    return type(name, (torch.autograd.Function,), statics)
 
 
 def primals_of(ctx: Any) -> tuple[Any, ...]:

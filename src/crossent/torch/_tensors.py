@@ -47,7 +47,7 @@ def optional_array(tensor: torch.Tensor | None) -> Array | None:
 def tensor_of(array: ArrayLike) -> torch.Tensor:
     """A tensor over the memory of an array that nobody else keeps."""
     array = np.asarray(array)
-    if array.dtype.name == "bfloat16":
+    if array.dtype.kind == "V":  # bfloat16, the only such dtype that results have
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)
 
