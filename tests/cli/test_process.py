@@ -131,6 +131,11 @@ def test_a_reader_that_leaves_is_no_error(
     assert process.wait(timeout=60) == 141
 
 
+def _heed_interrupts() -> None:
+    """What a shell starts in the background ignores them, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another thing there")
 def test_an_interrupt_ends_quietly(model: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
@@ -140,6 +145,7 @@ def test_an_interrupt_ends_quietly(model: Path, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         cwd=tmp_path,
+        preexec_fn=_heed_interrupts,
     )
     assert process.stdin is not None
     process.stdin.write(rows(30_000))  # more than a pipe holds: it comes back once reading began
