@@ -142,8 +142,7 @@ def cross_entropy(problem: Problem, arrays: Arrays) -> Calls:
 
 
 def binary_cross_entropy(problem: Problem, arrays: Arrays) -> Calls:
-    calls = _calls(arrays["logits"], arrays["logits"], arrays["targets"])
-    return {"fresh": calls["fresh"]}
+    return _calls(arrays["logits"], arrays["logits"], arrays["targets"])
 
 
 def _with(calls: Calls, also_read: np.ndarray) -> Calls:

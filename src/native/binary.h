@@ -120,7 +120,7 @@ INLINE double plain_binary(const BinaryCall& call, const Truth& truth, int64_t b
     total.add(keep(n, loss, Vec<C>{}));
     if (call.out) {
       const Vec<C> of_0 = select(positive, one, decay), of_1 = select(positive, decay, one);
-      const Vec<C> slope = fma(-y, of_0, of_0) - y * of_1;
+      const Vec<C> slope = fma(-y, of_1, fma(-y, of_0, of_0));
       store((T*)call.out + k, n, multiply(slope / (one + decay), factor, rest_of_factor));
     }
   });

@@ -92,8 +92,16 @@ double cross_entropy_rows(handle logits, handle target, handle row_weight, doubl
   return run_summed(kernels->cross_entropy_general[z.dtype], call, z.rows, row_grain(z), row_cost(z, kGeneral));
 }
 
-void cross_entropy_jvp_rows(handle logits, handle target, handle tangent, handle row_weight, handle options,
-                            handle loss, handle loss_tangent) {
+// By halves: the rounding error grows as the logarithm of the count.
+double sum_of(const double* x, int64_t count) {
+  if (count > 64) return sum_of(x, count / 2) + sum_of(x + count / 2, count - count / 2);
+  double sum = 0;
+  for (int64_t i = 0; i < count; ++i) sum += x[i];
+  return sum;
+}
+
+nb::tuple cross_entropy_jvp_rows(handle logits, handle target, handle tangent, handle row_weight, handle options,
+                                 handle loss, handle loss_tangent) {
   const Numbers z(logits.ptr(), "logits");
   const Options given(options);
   CrossEntropyCall call = call_of(z, target, row_weight, given);
@@ -102,9 +110,11 @@ void cross_entropy_jvp_rows(handle logits, handle target, handle tangent, handle
   call.loss_tangent = static_cast<double*>(output_of(loss_tangent.ptr(), "loss_tangent", kFloat64, z.rows));
   if (call.labels && given.plain()) {
     run_summed(kernels->cross_entropy[z.dtype], call, z.rows, row_grain(z), row_cost(z, kCheap));
-    return run(kernels->labelled_jvp[z.dtype], call, z.rows, row_grain(z), row_cost(z, kCheap));
+    run(kernels->labelled_jvp[z.dtype], call, z.rows, row_grain(z), row_cost(z, kCheap));
+  } else {
+    run(kernels->cross_entropy_jvp[z.dtype], call, z.rows, row_grain(z), row_cost(z, kGeneral));
   }
-  run(kernels->cross_entropy_jvp[z.dtype], call, z.rows, row_grain(z), row_cost(z, kGeneral));
+  return nb::make_tuple(sum_of(call.loss, z.rows), sum_of(call.loss_tangent, z.rows));
 }
 
 void cross_entropy_hvp_rows(handle logits, handle target, handle tangent, handle row_weight, double gradient_factor,
@@ -143,21 +153,36 @@ double binary_cross_entropy_elements(handle logits, handle target, handle row_we
   return run_summed(kernels->binary_cross_entropy[z.dtype], call, z.rows, 1024, cost);
 }
 
-int64_t first_bad_label(handle labels, int64_t n_classes) {
-  PyArrayObject* array = plain_array(labels.ptr(), "labels", "int64 (M,)");
-  if (PyArray_NDIM(array) != 1 || !PyArray_ISSIGNED(array) || PyArray_ITEMSIZE(array) != 8)
-    refuse("labels", "int64 (M,)", labels.ptr());
-  const int64_t count = PyArray_DIM(array, 0);
-  const LabelsCall call{static_cast<const int64_t*>(PyArray_DATA(array)), n_classes};
+// The least index that `find` gives for any part of 0 ... count, or -1.
+template <class Find>
+int64_t first_of(int64_t count, const Find& find) {
   std::atomic<int64_t> first{count};
   share(count, 4096, kOfLabel * double(count), [&](int64_t begin, int64_t end) {
     if (begin >= first.load(std::memory_order_relaxed)) return;
-    const int64_t found = kernels->first_bad_label(call, begin, end);
+    const int64_t found = find(begin, end);
     int64_t known = first.load(std::memory_order_relaxed);
     while (found >= 0 && found < known && !first.compare_exchange_weak(known, found)) {
     }
   });
   return first == count ? -1 : first.load();
+}
+
+int64_t first_bad_label(handle labels, int64_t n_classes) {
+  PyArrayObject* array = plain_array(labels.ptr(), "labels", "int64 (M,)");
+  if (PyArray_NDIM(array) != 1 || !PyArray_ISSIGNED(array) || PyArray_ITEMSIZE(array) != 8)
+    refuse("labels", "int64 (M,)", labels.ptr());
+  const LabelsCall call{static_cast<const int64_t*>(PyArray_DATA(array)), n_classes};
+  return first_of(PyArray_DIM(array, 0),
+                  [&](int64_t begin, int64_t end) { return kernels->first_bad_label(call, begin, end); });
+}
+
+int64_t first_outside(handle values, double most) {
+  PyArrayObject* array = plain_array(values.ptr(), "values", "an array of floating-point numbers");
+  const int dtype = dtype_of(array);
+  if (dtype < 0) refuse("values", "an array of floating-point numbers", values.ptr());
+  const RangeCall call{PyArray_DATA(array), most};
+  return first_of(PyArray_SIZE(array),
+                  [&](int64_t begin, int64_t end) { return kernels->first_outside[dtype](call, begin, end); });
 }
 
 }  // namespace

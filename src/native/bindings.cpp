@@ -61,6 +61,7 @@ NB_MODULE(_native, m) {
   m.def("gaussian_features_vjp_rows", gaussian_features_vjp_rows, "inputs"_a, "centers"_a, "beta"_a,
         "cotangent"_a, "kind"_a, "inputs_out"_a.none(), "centers_out"_a.none(), "beta_out"_a.none());
   m.def("first_bad_label", first_bad_label);
+  m.def("first_outside", first_outside);
   m.def("set_num_threads", set_thread_count);
   m.def("get_num_threads", thread_count);
   m.def("available_isas", available);

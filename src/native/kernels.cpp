@@ -64,6 +64,7 @@ constexpr KernelTable kTable = {
     WIDE(gaussian_parameters_vjp_tiles),
     {kLanes<Float16>, kLanes<BFloat16>, kLanes<float>, kLanes<double>},
     first_bad_label,
+    ALL(first_outside),
 };
 
 const KernelTable kernels = kTable;

@@ -58,6 +58,11 @@ struct LabelsCall {
   int64_t n_classes;
 };
 
+struct RangeCall {
+  const void* values;  // of any shape, in order
+  double most;
+};
+
 struct GaussianCall {
   const void* inputs;     // (N, D)
   const void* centers;    // (n, D)
@@ -95,6 +100,7 @@ struct KernelTable {
   Kernel<GaussianCall> gaussian_parameters_vjp[kDTypes];
   int feature_tile[kDTypes];                          // features a tile holds
   int64_t (*first_bad_label)(const LabelsCall&, int64_t begin, int64_t end);
+  int64_t (*first_outside[kDTypes])(const RangeCall&, int64_t begin, int64_t end);
 };
 
 }  // namespace crossent

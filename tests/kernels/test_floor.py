@@ -18,9 +18,8 @@ from crossent._kernels import _numpy
 
 FLOORS = ("numpy", "baseline", "avx2", "avx512")
 native_only = pytest.mark.skipif(kernels.KERNELS == "numpy", reason="asks about compiled kernels")
-NAMES = [
-    name for name in kernels.__all__ if name.endswith(("_rows", "_columns", "_elements", "_label"))
-]
+ENDINGS = ("_rows", "_columns", "_elements", "_label", "_outside")
+NAMES = [name for name in kernels.__all__ if name.endswith(ENDINGS)]
 
 
 def _import(**environment: str) -> subprocess.CompletedProcess[str]:

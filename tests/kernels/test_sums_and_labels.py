@@ -1,4 +1,4 @@
-"""The sum that a loss kernel returns, and the check of labels."""
+"""The sum that a loss kernel returns, and the checks of labels and targets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from crossent import _kernels as kernels
 from crossent._arguments import LossOptions
 from tests.kernels import calls, tables
-from tests.kernels.tables import name_of
+from tests.kernels.tables import DTYPES, name_of
 from tests.kernels.truth import Array
 
 SHAPES = [(0, 3), (1, 1), (17, 3), (5000, 3), (300, 17), (40, 300), (70_001, 2)]
@@ -95,3 +95,20 @@ def test_a_label_written_after_the_check_leads_nowhere(n_classes: int) -> None:
         found.append((np.delete(losses, np.s_[::7]), np.delete(gradient, np.s_[::7], 0)))
     for expected, result in zip(*found, strict=True):
         np.testing.assert_array_equal(expected, result)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=name_of)
+@pytest.mark.parametrize("n_values", [0, 1, 7, 16, 127, 128, 129, 300_000])
+def test_the_first_value_outside(n_values: int, dtype: Any) -> None:
+    """NaN is outside; both ends are inside."""
+    values = np.random.default_rng(n_values).uniform(0, 1, n_values).astype(dtype)
+    values[:2] = (0.0, 1.0)[:n_values]
+    assert kernels.first_outside(values, 1.0) == -1
+    for at in {0, n_values // 2, n_values - 1} - {-1}:
+        for wrong in (-0.25, 1.25, np.nan, np.inf, -np.inf):
+            if at < n_values:
+                values[at], kept = wrong, values[at]
+                assert kernels.first_outside(values, 1.0) == at
+                values[-1], last = np.nan, values[-1]
+                assert kernels.first_outside(values, 1.0) == at
+                values[-1], values[at] = last, kept

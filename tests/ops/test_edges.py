@@ -379,3 +379,14 @@ def test_two_classes_by_one_logit():
     np.testing.assert_allclose(gradient, [-2.1241771276457945e-18, 2.1241771276457945e-18])
     with pytest.raises(ValueError, match="2"):
         ce.binary_cross_entropy([0.0], [2])
+
+
+@pytest.mark.parametrize("wide", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_targets_of_any_dtype_must_be_finite_in_that_of_the_logits(dtype: type, wide: type) -> None:
+    logits = np.zeros((2, 40), wide)
+    for wrong in (np.inf, np.nan, -1.0):
+        targets = np.full((2, 40), 0.5, dtype)
+        targets[1, 37] = wrong
+        with pytest.raises(ValueError, match=r"targets of row 1 hold .* for class 37"):
+            ce.cross_entropy(logits, targets)

@@ -50,6 +50,8 @@ from ._targets import (
     as_target,
     refuse_label,
     refuse_mass_on_masked_classes,
+    refuse_probability,
+    refuse_targets,
     target_row_bytes,
     target_rows,
 )
@@ -95,6 +97,8 @@ __all__ = [
     "normalized_axis",
     "refuse_label",
     "refuse_mass_on_masked_classes",
+    "refuse_probability",
+    "refuse_targets",
     "refuse_undrawable",
     "row_shape",
     "target_row_bytes",

@@ -28,6 +28,8 @@ __all__ = [
     "as_target",
     "refuse_label",
     "refuse_mass_on_masked_classes",
+    "refuse_probability",
+    "refuse_targets",
     "target_row_bytes",
     "target_rows",
 ]
@@ -99,7 +101,7 @@ def as_target(
     dtype: np.dtype[Any],
     ignore_index: int | None = None,
 ) -> Target:
-    """Tell labels from targets by shape; targets are checked here, labels' range by a kernel."""
+    """Tell labels from targets by shape; the range of both is checked by a kernel."""
     if isinstance(target, TopKTargets):
         _refuse_ignore_index(ignore_index)
         rows = row_shape(shape, axis)
@@ -108,7 +110,9 @@ def as_target(
     found = array.shape
     if found == shape:
         _refuse_ignore_index(ignore_index)
-        return Target(_as_probabilities(array, axis, dtype), None)
+        if array.dtype.kind not in "biu":  # whole numbers become floats block by block
+            array = as_floating(array, "target")
+        return Target(as_rows(array, axis), None)
     labels_shape = row_shape(shape, axis)
     if found != labels_shape:
         raise ValueError(
@@ -158,21 +162,20 @@ def refuse_label(target: ArrayLike | TopKTargets, index: int, n_classes: int) ->
     )
 
 
-def _as_probabilities(array: Array, axis: int, dtype: np.dtype[Any]) -> Array:
-    """Targets as rows in their own dtype; they must fit the one that logits are computed in."""
-    if array.dtype.kind not in "biu":  # whole numbers become floats block by block
-        array = as_floating(array, "target")
-    targets = as_rows(array, axis)
-    largest = float(np.finfo(compute_dtype(dtype)).max)
-    if targets.size and not (targets.min() >= 0 and float(targets.max()) <= largest):
-        wide = targets.astype(np.float64)
-        bad = ~((wide >= 0) & (wide <= largest))
-        row, column = np.unravel_index(int(bad.argmax()), targets.shape)
-        raise ValueError(
-            f"targets of row {row} hold {targets[row, column]} for class {column}: they must be "
-            f"finite and not negative in {compute_dtype(dtype)}"
-        )
-    return targets
+def refuse_targets(targets: Array, index: int, dtype: np.dtype[Any]) -> NoReturn:
+    """Say which of the targets (M, K), counted through the rows, is out of range."""
+    row, column = divmod(index, targets.shape[1])
+    raise ValueError(
+        f"targets of row {row} hold {targets[row, column]} for class {column}: they must be "
+        f"finite and not negative in {compute_dtype(dtype)}"
+    )
+
+
+def refuse_probability(values: Array, index: int) -> NoReturn:
+    """Say which probability of class 1 is out of range."""
+    raise ValueError(
+        f"target[{index}] is {values[index]}: the probability of class 1 must be in [0, 1]"
+    )
 
 
 def as_binary_target(
@@ -181,7 +184,7 @@ def as_binary_target(
     dtype: np.dtype[Any],
     ignore_index: int | None = None,
 ) -> Target:
-    """Labels, whose range a kernel checks, or probabilities of class 1, one a row, (M,)."""
+    """Labels or probabilities of class 1, one a row, (M,); a kernel checks the range of both."""
     if isinstance(target, TopKTargets):
         raise TypeError("target is a TopKTargets, which has classes: one logit a row has none")
     array = as_array(target, "target")
@@ -190,11 +193,6 @@ def as_binary_target(
         return _as_labels(array, ignore_index)
     _refuse_ignore_index(ignore_index)
     values = as_vector(as_floating(array, "target")).astype(compute_dtype(dtype), copy=False)
-    if values.size and not (values.min() >= 0.0 and values.max() <= 1.0):
-        index = int((~((values >= 0.0) & (values <= 1.0))).argmax())
-        raise ValueError(
-            f"target[{index}] is {values[index]}: the probability of class 1 must be in [0, 1]"
-        )
     return Target(values, None)
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "cross_entropy_jvp_rows",
     "cross_entropy_rows",
     "first_bad_label",
+    "first_outside",
     "gaussian_features_rows",
     "gaussian_features_vjp_rows",
     "get_num_threads",
@@ -46,6 +47,7 @@ logsumexp_rows = floor.logsumexp_rows
 logsumexp_vjp_rows = floor.logsumexp_vjp_rows
 logsumexp_jvp_rows = floor.logsumexp_jvp_rows
 first_bad_label = floor.first_bad_label
+first_outside = floor.first_outside
 cross_entropy_rows = floor.cross_entropy_rows
 cross_entropy_jvp_rows = floor.cross_entropy_jvp_rows
 cross_entropy_hvp_rows = floor.cross_entropy_hvp_rows

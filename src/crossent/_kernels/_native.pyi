@@ -6,6 +6,7 @@ from ._numpy import cross_entropy_hvp_rows as cross_entropy_hvp_rows
 from ._numpy import cross_entropy_jvp_rows as cross_entropy_jvp_rows
 from ._numpy import cross_entropy_rows as cross_entropy_rows
 from ._numpy import first_bad_label as first_bad_label
+from ._numpy import first_outside as first_outside
 from ._numpy import gaussian_features_rows as gaussian_features_rows
 from ._numpy import gaussian_features_vjp_rows as gaussian_features_vjp_rows
 from ._numpy import log_softmax_columns as log_softmax_columns

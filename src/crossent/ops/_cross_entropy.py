@@ -7,9 +7,17 @@ from typing import Any, Unpack
 import numpy as np
 
 from .. import _kernels
-from .._arguments import TopKTargets, as_like, as_logits, as_rows, target_rows
+from .._arguments import (
+    TopKRows,
+    TopKTargets,
+    as_like,
+    as_logits,
+    as_rows,
+    compute_dtype,
+    target_rows,
+)
 from .._typing import Array, ArrayLike, Floating
-from ._loss import LossKeywords, LossRows, plan_loss
+from ._loss import LossKeywords, LossRows, plan_loss, plan_plain_loss
 from ._rows import deliver, destination, rows_or_columns
 
 __all__ = [
@@ -20,13 +28,22 @@ __all__ = [
 ]
 
 
+def _plan(
+    logits: Floating, axis: int, target: ArrayLike | TopKTargets, options: LossKeywords
+) -> LossRows:
+    if options:
+        return plan_loss(logits.shape, axis, logits.dtype, target, **options)
+    return plan_plain_loss(logits.shape, axis, logits.dtype, target)
+
+
 def _rows_of(logits: Floating, axis: int, plan: LossRows, columns: bool) -> Floating:
     """The logits as the kernels take them; targets are brought into the form for it, too.
 
     ``columns`` says that the kernel can take columns, which it can for labels without a mask.
     """
     if plan.target.ndim == 2:
-        plan.target = target_rows(plan.target, slice(None), logits.dtype)
+        if isinstance(plan.target, TopKRows) or plan.target.dtype != compute_dtype(logits.dtype):
+            plan.target = target_rows(plan.target, slice(None), logits.dtype)
     elif columns and plan.options.mask is None:
         return rows_or_columns(logits, axis)
     return as_rows(logits, axis)
@@ -191,7 +208,7 @@ def cross_entropy_value_and_grad(
     array([[ 0.5, -0.5]])
     """
     z, axis = as_logits(logits, axis)
-    plan = plan_loss(z.shape, axis, z.dtype, target, **options)
+    plan = _plan(z, axis, target, options)
     rows = _rows_of(z, axis, plan, True)
     result = destination(out, z, axis, rows, plan.target)
     loss = _value_and_grad(rows, plan, result)
@@ -239,17 +256,16 @@ def cross_entropy_jvp(
     -0.5
     """
     z, axis = as_logits(logits, axis)
-    plan = plan_loss(z.shape, axis, z.dtype, target, **options)
+    plan = _plan(z, axis, target, options)
     rows = _rows_of(z, axis, plan, False)
     dz = as_rows(as_like(tangent, z, "tangent"), axis)
     reduction = plan.reduction
-    losses, tangents = both = np.empty((2, len(rows)))
-    _kernels.cross_entropy_jvp_rows(
+    losses, tangents = np.empty(len(rows)), np.empty(len(rows))
+    loss, loss_tangent = _kernels.cross_entropy_jvp_rows(
         rows, plan.target, dz, plan.row_weight, plan.options, losses, tangents
     )
     if reduction.kind == "none":
         return reduction.of_rows(losses), reduction.of_rows(tangents)
-    loss, loss_tangent = both.sum(axis=1).tolist()
     return reduction.of_sum(loss), reduction.of_sum(loss_tangent)
 
 
@@ -297,7 +313,7 @@ def cross_entropy_hvp(
     array([[ 0.25, -0.25]])
     """
     z, axis = as_logits(logits, axis)
-    plan = plan_loss(z.shape, axis, z.dtype, target, **options)
+    plan = _plan(z, axis, target, options)
     rows = _rows_of(z, axis, plan, False)
     dz = as_rows(as_like(tangent, z, "tangent"), axis)
     result = destination(out, z, axis, rows, plan.target, dz)

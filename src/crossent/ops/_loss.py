@@ -18,14 +18,14 @@ from .._arguments import (
     as_class_mask,
     as_normalizer,
     as_sample_weight,
-    as_target,
     check_choice,
     loss_options,
-    refuse_label,
     refuse_mass_on_masked_classes,
+    refuse_probability,
     row_shape,
 )
 from .._typing import Array, ArrayLike
+from ._truth import check_labels, checked_target
 
 __all__ = [
     "LossKeywords",
@@ -34,9 +34,12 @@ __all__ = [
     "loss_normalizer",
     "plan_binary_loss",
     "plan_loss",
+    "plan_plain_loss",
 ]
 
 _ROUNDS_TO_INFINITY = 2.0**128 - 2.0**103  # in float32
+
+_PLAIN = LossOptions()
 
 _LEAST_DIVISOR = 2.0**-1022  # one over anything less may be infinite
 
@@ -130,9 +133,7 @@ def plan_loss(
     empty: str = "nan",
 ) -> LossRows:
     """Check all arguments of a loss of logits of this shape, before anything is computed."""
-    check_choice(reduction, ("none", "sum", "mean"), "reduction")
-    check_choice(empty, ("nan", "zero", "raise"), "empty")
-    normalizer = as_normalizer(normalizer)
+    normalizer = _checked_reduction(reduction, normalizer, empty)
     options = loss_options(
         shape[axis],
         class_weight=class_weight,
@@ -142,9 +143,7 @@ def plan_loss(
         z_loss=z_loss,
     )
     rows = row_shape(shape, axis)
-    truth = as_target(target, shape, axis, dtype, ignore_index)
-    if truth.values.ndim == 1:
-        _check_labels(truth.values, target, shape[axis])
+    truth = checked_target(target, shape, axis, dtype, ignore_index)
     weight = as_sample_weight(sample_weight, rows)
     absent = truth.ignored
     if where is not None:
@@ -164,6 +163,19 @@ def plan_loss(
     divisor = 1.0 if reduction != "mean" else _divisor(normalizer, weight, n_present, of_target)
     reduced = Reduction(reduction, divisor, _empty_mean(empty, divisor), dtype, rows)
     return LossRows(truth.values, weight, options, reduced)
+
+
+def plan_plain_loss(
+    shape: tuple[int, ...], axis: int, dtype: np.dtype[Any], target: ArrayLike | TopKTargets
+) -> LossRows:
+    """The plan without options, of which none can be wrong: a small call is mostly its plan."""
+    rows = row_shape(shape, axis)
+    values = checked_target(target, shape, axis, dtype, None).values
+    if isinstance(values, TopKRows):
+        values = values.spread(None, None)
+    n_rows = float(math.prod(rows))
+    reduction = Reduction("mean", n_rows, None if n_rows else math.nan, dtype, rows)
+    return LossRows(values, None, _PLAIN, reduction)
 
 
 def loss_normalizer(
@@ -194,15 +206,15 @@ def plan_binary_loss(
     empty: str = "nan",
 ) -> LossRows:
     """Check all arguments of a loss of one logit a row; targets are probabilities of class 1."""
-    check_choice(reduction, ("none", "sum", "mean"), "reduction")
-    check_choice(empty, ("nan", "zero", "raise"), "empty")
-    normalizer = as_normalizer(normalizer)
+    normalizer = _checked_reduction(reduction, normalizer, empty)
     options = loss_options(
         2, class_weight=class_weight, label_smoothing=label_smoothing, temperature=temperature
     )
     truth = as_binary_target(target, shape, dtype, ignore_index)
     if truth.values.dtype.kind == "i":
-        _check_labels(truth.values, target, 2)
+        check_labels(truth.values, target, 2)
+    elif (bad := _kernels.first_outside(truth.values, 1.0)) >= 0:
+        refuse_probability(truth.values, bad)
     weight = as_sample_weight(sample_weight, shape)
     weight, n_present = _with_absent(weight, truth.ignored, len(truth.values))
     of_target = None
@@ -214,11 +226,13 @@ def plan_binary_loss(
     return LossRows(truth.values, weight, options, reduced)
 
 
-def _check_labels(labels: Array, target: Any, n_classes: int) -> None:
-    """Every label in 0 ... K-1; the error shows ``target``, as it was given."""
-    bad = _kernels.first_bad_label(labels, n_classes)
-    if bad >= 0:
-        refuse_label(target, bad, n_classes)
+def _checked_reduction(reduction: str, normalizer: str | float, empty: str) -> str | float:
+    """The normalizer, all three words being known ones."""
+    if (reduction, normalizer, empty) == ("mean", "weight", "nan"):
+        return normalizer
+    check_choice(reduction, ("none", "sum", "mean"), "reduction")
+    check_choice(empty, ("nan", "zero", "raise"), "empty")
+    return as_normalizer(normalizer)
 
 
 def _with_absent(

@@ -53,8 +53,12 @@ def destination(
     in_order = axis == like.ndim - 1 or rows.ndim == 3
     if in_order and is_plain(out):
         result = out if out.ndim == rows.ndim == 2 else out.reshape(rows.shape)
-        if _may_write(result, rows) and all(_apart(result, other) for other in others):
-            return result
+        if _may_write(result, rows):
+            for other in others:
+                if not _apart(result, other):
+                    break
+            else:
+                return result
     return np.empty(rows.shape, like.dtype)
 
 

@@ -18,6 +18,7 @@ from .._arguments import (
     refuse_label,
 )
 from .._typing import Array
+from ..ops._truth import check_targets
 from ._loss import LossArguments
 from ._loss_rules import Needs, Tensors
 from ._ranks import OneRank, mean_over_ranks
@@ -208,6 +209,8 @@ def _row_loss(source: RowSource, loss: LossArguments, ranks: OneRank) -> RowLoss
         values = values - ranks.offset
         owner = (values >= 0) & (values < n_classes)
         values = values.clamp(0, n_classes - 1)
+    else:
+        check_targets(truth.values, dtype)
     return RowLoss(
         owner,
         values,

@@ -24,6 +24,7 @@ from ._cross_entropy import (
     cross_entropy_jvp_rows,
     cross_entropy_rows,
     first_bad_label,
+    first_outside,
 )
 from ._gaussian_features import gaussian_features_rows, gaussian_features_vjp_rows
 from ._softmax import (
@@ -44,6 +45,7 @@ __all__ = [
     "cross_entropy_jvp_rows",
     "cross_entropy_rows",
     "first_bad_label",
+    "first_outside",
     "gaussian_features_rows",
     "gaussian_features_vjp_rows",
     "log_softmax_columns",

@@ -113,6 +113,15 @@ def first_bad_label(labels: Array, n_classes: int) -> int:
 
 
 @quiet
+def first_outside(values: Array, most: float) -> int:
+    """The index, counted through all axes, of the first that is not in [0, most], or -1."""
+    if values.size == 0 or (values.min() >= 0 and float(values.max()) <= most):
+        return -1
+    flat = wide(values.reshape(-1))
+    return int((~((flat >= 0) & (flat <= most))).argmax())
+
+
+@quiet
 def cross_entropy_rows(
     logits: Array,
     target: Array,
@@ -144,14 +153,15 @@ def cross_entropy_jvp_rows(
     options: LossOptions,
     loss: Array,
     loss_tangent: Array,
-) -> None:
-    """E_i of each row and its derivative <dE_i/dz, dz> along a tangent."""
+) -> tuple[float, float]:
+    """E_i of each row and its derivative <dE_i/dz, dz> along a tangent; returns both sums."""
     for rows, weight, mask, prepared in _blocks_of_loss(logits, target, row_weight, options):
         dz = _tangent_of(tangent[rows], weight, mask)
         dm = prepared.slope * dz / options.temperature
         change = (_gradient_in_m(prepared, options) * dm).sum(axis=1)
         loss[rows] = np.where(weight[:, 0] == 0, 0.0, weight[:, 0] * _loss_of(prepared, options))
         loss_tangent[rows] = weight[:, 0] * change
+    return float(loss.sum()), float(loss_tangent.sum())
 
 
 @quiet
