@@ -62,6 +62,16 @@ def test_files_are_written(folder, capsys):
     assert all(line in out for line in failed[0]["program"])
 
 
+@pytest.mark.parametrize("option", ["--json", "--junit", "--html"])
+def test_a_file_that_cannot_be_written_is_said_before_the_work(folder, option, capsys):
+    missing = str(folder / "missing" / "found")
+    assert main(["verify", "judged_good:softmax", option, missing]) == 1
+    out, err = capsys.readouterr()
+    assert "cannot be written: there is no folder" in err
+    assert "judged_call" not in err
+    assert not out
+
+
 @pytest.mark.usefixtures("folder")
 def test_json_without_a_file_is_all_that_standard_output_has(capsys):
     assert main(["verify", "--json", "judged_good:softmax"]) == 0

@@ -140,6 +140,29 @@ def test_what_does_not_return_is_stopped(monkeypatch):
     assert report["overflow"].status == "not judged"
 
 
+def test_none_is_called_so():
+    report = check(lambda z: None, "softmax", raises=False)
+    assert report["values"].message == "returned None"
+
+
+def test_a_long_row_that_comes_back_short_is_named_by_its_shape():
+    def softmax(z):
+        return textbook(z[..., :300])
+
+    finding = check(softmax, raises=False, properties=["many classes"])["many classes"]
+    assert finding.message == "value has shape (1, 300) where (1, 100003) is due"
+
+
+def test_a_function_of_all_pairs_of_classes_is_not_given_very_many():
+    def softmax(z):
+        with np.errstate(over="ignore"):
+            return 1 / np.exp(z[..., None, :] - z[..., :, None]).sum(axis=-1)
+
+    finding = check(softmax, raises=False, properties=["many classes"])["many classes"]
+    assert finding.status == "not applicable"
+    assert finding.message == "its memory grows with the square of the classes"
+
+
 @pytest.mark.parametrize("error", [RuntimeError("boom\nmore"), SystemExit(3)])
 def test_what_raises_is_a_finding(error):
     def softmax(z):

@@ -40,6 +40,11 @@ def judge_function(target: str, like: str | None, strict: bool, files: dict[str,
     `files` has the file for "json" ("-" for standard output), "junit" and "html". What the module
     prints goes to standard error.
     """
+    from ._targets import output_file
+
+    for file in files.values():
+        if file != "-":
+            output_file(file, inputs=())
     function, name = find_function(target)
     from ..verify import check
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from functools import lru_cache
 
 import numpy as np
@@ -19,6 +20,7 @@ from ._subject import Subject
 _SEED_RECIPE = "np.round({scale} * np.random.default_rng(0).standard_normal((1, {k})) * 16) / 16"
 _MANY = 100_003
 _EQUAL = 70_000  # more than the largest float16
+_FEW = 2_000  # enough to see whether memory grows with the square of the classes
 _ALLOWED = {"float16": 2.0, "bfloat16": 2.0, "float32": 5.0, "float64": 5.0}
 
 
@@ -59,7 +61,11 @@ def _check(subject: Subject, example: Example) -> Failure | None:
         return found
     truth, places = _truth(subject.kind.name, dtype)
     name = subject.kind.outputs[0]
-    result = found[name].astype(example.dtype).reshape(1, -1)
+    due = (1,) if subject.kind.name == "logsumexp" else example.logits.shape
+    result = found[name].astype(example.dtype)
+    if result.size != due[-1]:
+        return Failure(example, f"{name} has shape {result.shape} where {due} is due")
+    result = result.reshape(1, -1)
     rows = result[:, list(places)] if result.shape[1] > 1 else result.ravel()
     off = worst(rows, truth, _ALLOWED[dtype])
     if off.ulp <= off.allowed:
@@ -72,7 +78,21 @@ def _check(subject: Subject, example: Example) -> Failure | None:
 def _absent(subject: Subject) -> str:
     if subject.kind.name not in ("softmax", "log_softmax", "logsumexp"):
         return "softmax, its logarithm and logsumexp are judged by this"
-    return "it takes lists" if subject.lists else ""
+    return "it takes lists" if subject.lists else _square(subject)
+
+
+def _square(subject: Subject) -> str:
+    """Why a function that makes K x K numbers is not given very many classes; else nothing."""
+    traced = tracemalloc.is_tracing()
+    tracemalloc.start()
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    row = np.zeros((1, _FEW), np.float32)
+    attempt(subject, Example(f"{_FEW} classes", row), (subject.kind.outputs[0],))
+    peak = tracemalloc.get_traced_memory()[1] - before
+    if not traced:
+        tracemalloc.stop()
+    return "its memory grows with the square of the classes" if peak >= 4 * _FEW**2 else ""
 
 
 LONG = (

@@ -158,6 +158,8 @@ class Subject:
     def named(self, result: Any) -> dict[str, Array]:
         """The arrays of a result by their names."""
         returns = self.returns or self.kind.outputs
+        if result is None:
+            raise Misshapen("returned None")
         if self.rowwise:
             parts = [_opened(part) for part in result]
             count = len(parts[0]) if parts else len(returns)
