@@ -1,11 +1,14 @@
 """deterministic=True: the same bits for any workspace and any number of threads."""
 
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import crossent as ce
+from crossent.ops._linear._problem import linear_problem
+from crossent.ops._linear._value_and_grad import value_and_grad
 
 threadpoolctl = pytest.importorskip("threadpoolctl")
 
@@ -75,3 +78,29 @@ def test_without_threadpoolctl_it_says_what_to_install(monkeypatch):
     with pytest.raises(ImportError, match=r'pip install "crossent\[threads\]"'):
         ce.linear_cross_entropy([[1.0]], [[1.0], [2.0]], [0], deterministic=True)
     assert ce.linear_cross_entropy([[1.0]], [[1.0], [2.0]], [0]) > 0
+
+
+@pytest.mark.parametrize("some", [False, True])
+def test_few_classes_of_many_features_pass_a_tile_at_a_time_uncopied(some):
+    x, w = RNG.normal(size=(2000, 784)), RNG.normal(size=(10, 784))
+    weights = np.where(np.arange(2000) % 50 == 0, 0.0, 1.0) if some else None
+    rows = []
+
+    def product(a, b, out):
+        if b.shape == (784, 10):
+            rows.append(len(a))
+        np.matmul(a, b, out=out)
+
+    problem = linear_problem(
+        x, w, RNG.integers(0, 10, 2000), None, 5120,
+        {"sample_weight": weights}, product, deterministic=True,
+    )  # fmt: skip
+    value_and_grad(problem, ("weight",), None)
+    rows.clear()
+    tracemalloc.start()
+    value_and_grad(problem, ("weight",), None)
+    peak = tracemalloc.get_traced_memory()[1] - w.nbytes
+    tracemalloc.stop()
+    assert sum(rows) == 2000 - 40 * some
+    assert len(rows) < 2000 / (8 if some else 24)
+    assert peak < 10 * 6272  # Python's objects and NumPy's formulas; not 24 rows of inputs

@@ -10,10 +10,12 @@ import numpy as np
 from ..._arguments import TopKRows, as_workspace, target_row_bytes
 from ._heuristics import PRODUCT_ELEMENTS, default_workspace, most_block_rows
 from ._problem import LinearProblem
+from ._products import is_ready
 
 __all__ = ["Demand", "Layout", "layout_of"]
 
-_NUMBERS_OF_A_ROW = 160  # bytes: its index, label, weight, loss and the like
+# Bytes: of any row its loss and the loss's tangent; with weights its index, label and the like.
+_NUMBERS_OF_A_ROW, _NUMBERS_OF_A_WEIGHED_ROW = 32, 160
 _LEAST_SCRATCH = 64
 
 # Of a block of classes: float64 arrays of the formulas, what one row keeps between blocks, and what
@@ -37,7 +39,7 @@ class Layout(NamedTuple):
 
     block_rows: int
     class_block: int  # K, or fewer where not even one row of logits fits
-    copy_inputs: bool  # whether there is room for (R, n) copies
+    copy_inputs: bool  # whether there is room for (R, n) copies; or rows must be neighbours
     scratch: int  # for pieces of products
     sums: int  # of a gradient of W that is narrower than what is computed in
 
@@ -93,14 +95,21 @@ def _of_class_blocks(
 def _of_whole_rows(
     problem: LinearProblem, demand: Demand, row: int, given: int, sums: int
 ) -> Layout:
+    """Copies of inputs where they leave half as many rows, or more, as there are without."""
     n_features, itemsize = problem.layer.inputs.shape[1], problem.dtype.itemsize
-    whole = row + demand.copies * n_features * itemsize
-    fitting = given * 3 // 4 // whole
-    rows = min(fitting, problem.n_rows, most_block_rows(n_features, problem.n_classes))
-    rows = max(1, rows)
-    scratch = (given - rows * (whole if fitting else row)) // itemsize
+    copies = demand.copies * n_features * itemsize * _needs_copies(problem)
+    most = min(problem.n_rows, most_block_rows(n_features, problem.n_classes))
+    copied, bare = (min(given * 3 // 4 // size, most) for size in (row + copies, row))
+    copy_inputs = 2 * copied >= bare > 0
+    rows = max(1, copied if copy_inputs else bare)
+    scratch = (given - rows * (row + copies * copy_inputs)) // itemsize
     scratch = max(_LEAST_SCRATCH, min(scratch, PRODUCT_ELEMENTS))
-    return Layout(rows, problem.n_classes, fitting > 0, scratch, sums)
+    return Layout(rows, problem.n_classes, copy_inputs, scratch, sums)
+
+
+def _needs_copies(problem: LinearProblem) -> bool:
+    """Whether rows may be picked out, or must be made ready for a BLAS."""
+    return problem.loss.row_weight is not None or not is_ready(problem.layer.inputs, problem.dtype)
 
 
 def _row_bytes(problem: LinearProblem, demand: Demand) -> int:
@@ -113,13 +122,14 @@ def _row_bytes(problem: LinearProblem, demand: Demand) -> int:
     if mask is not None and mask.ndim == 2 and gathered:
         per_class += mask.itemsize
     targets = target_row_bytes(target, problem.dtype)
-    return problem.n_classes * per_class + targets + demand.row_bytes + _NUMBERS_OF_A_ROW
+    numbers = _NUMBERS_OF_A_WEIGHED_ROW if gathered else _NUMBERS_OF_A_ROW
+    return problem.n_classes * per_class + targets + demand.row_bytes + numbers
 
 
 def _class_block_bytes(problem: LinearProblem, demand: Demand) -> Callable[[int, int], int]:
     """What some rows take whose classes come so many at a time."""
     itemsize, n_features = problem.dtype.itemsize, problem.layer.inputs.shape[1]
-    of_row = _NUMBERS_OF_A_ROW + _SUMS_OF_A_ROW + demand.row_bytes
+    of_row = _NUMBERS_OF_A_WEIGHED_ROW + _SUMS_OF_A_ROW + demand.row_bytes
     of_row += demand.copies * n_features * itemsize
     if isinstance(problem.loss.target, TopKRows):
         of_row += target_row_bytes(problem.loss.target, problem.dtype)

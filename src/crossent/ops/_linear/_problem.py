@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,9 +70,13 @@ class LinearProblem(NamedTuple):
         return Products(self.product, self.dtype, scratch)
 
     def blocks(self, block_rows: int, *, copy_inputs: bool) -> Iterator[Block]:
-        """The rows that count, a block at a time, their inputs ready for a BLAS if copied."""
+        """The rows that count, a block at a time, their inputs ready for a BLAS if copied.
+
+        Where they may not be copied, a block's rows are neighbours.
+        """
         row_weight = self.loss.row_weight
-        for rows in _present_rows(row_weight, self.n_rows, block_rows):
+        found = _present_rows(row_weight, self.n_rows, block_rows)
+        for rows in found if copy_inputs else chain.from_iterable(map(_neighbours, found)):
             x = self.layer.inputs[rows]
             if copy_inputs and not is_ready(x, self.dtype):
                 x = x.astype(self.dtype)
@@ -116,6 +121,15 @@ def _present_rows(
             waiting = waiting[block_rows:]
     if len(waiting):
         yield _as_slice(waiting)
+
+
+def _neighbours(rows: slice | Array) -> Iterator[slice | Array]:
+    """The runs of rows that lie one after the other."""
+    if isinstance(rows, slice):
+        yield rows
+        return
+    for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1):
+        yield _as_slice(run)
 
 
 def _as_slice(indices: Array) -> slice | Array:

@@ -17,7 +17,7 @@ from ._whole_rows import WholeRows
 
 __all__ = ["LinearStatistics", "linear_statistics"]
 
-_BYTES_OF_A_TOP_CLASS = 96
+_BYTES_OF_A_ROW, _BYTES_OF_A_TOP_CLASS = 128, 96
 _PIECES = 8  # of a row, searched for its largest one after the other
 
 
@@ -97,7 +97,9 @@ def linear_statistics(
 def statistics(problem: LinearProblem, m: int) -> LinearStatistics:
     """Of each row, and of its m most probable classes."""
     n_rows, dtype, shape = problem.n_rows, problem.layer.inputs.dtype, problem.layer.shape
-    demand = Demand(matrices=2 + (m > 0), copies=1, row_bytes=m * _BYTES_OF_A_TOP_CLASS)
+    demand = Demand(
+        matrices=2 + (m > 0), copies=1, row_bytes=_BYTES_OF_A_ROW + m * _BYTES_OF_A_TOP_CLASS
+    )
     layout = layout_of(problem, demand)
     logits = logits_of(problem, layout, problem.products(layout.scratch))
     numbers = [np.empty(n_rows, dtype) for _ in range(3)]
