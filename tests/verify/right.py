@@ -39,6 +39,12 @@ def of_a_list(row):
     return [e / sum(exponentials) for e in exponentials]
 
 
+def of_any_row(row):
+    top = max(row)  # of an array of bytes, x - top would wrap
+    exponentials = [math.exp(x - top) for x in row]
+    return [e / sum(exponentials) for e in exponentials]
+
+
 def keyword_axis(scores, *, dim, dtype=None, mask=None):
     z = np.moveaxis(floats(scores), dim, -1)
     if mask is not None:
@@ -101,6 +107,7 @@ RIGHT = {
     single_row: "softmax",
     of_lists: "softmax",
     of_a_list: "softmax",
+    of_any_row: "softmax",
     keyword_axis: "softmax",
     mask_of_what_goes: "softmax",
     always_float64: "softmax",

@@ -76,13 +76,14 @@ def kind_named(name: str) -> Kind:
     return KINDS[name]
 
 
-def kind_by_name(function_name: str) -> Kind | None:
-    """The kind that a function's name speaks of."""
+def kinds_by_name(function_name: str) -> list[Kind]:
+    """The kinds that a function's name may speak of, the likeliest first."""
     plain = function_name.lower().replace("_", "")
-    for kind in KINDS.values():
-        if all(any(word in plain for word in group) for group in kind.cue):
-            return kind
-    return None
+    return [
+        kind
+        for kind in KINDS.values()
+        if all(any(word in plain for word in group) for group in kind.cue)
+    ]
 
 
 # Options of ours by the names that others give them.

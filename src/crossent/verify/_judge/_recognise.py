@@ -13,7 +13,7 @@ import numpy as np
 from ._compare import Failure, attempt, compared, gross
 from ._example import Example
 from ._frameworks import frameworks_of
-from ._kinds import KINDS, OPTION_NAMES, ROLE_NAMES, Kind, kind_by_name, kind_named
+from ._kinds import KINDS, OPTION_NAMES, ROLE_NAMES, Kind, kind_named, kinds_by_name
 from ._subject import Subject
 
 LOGITS = np.array([[0.5, -1.0, 2.0, 0.25], [1.0, 0.25, -0.5, 1.5], [0.0, 1.5, -2.0, 1.0]])
@@ -58,7 +58,7 @@ def recognised(
 
     Raises `Unrecognised` where neither name nor benign call tell what it computes.
     """
-    named = kind_named(like) if like else kind_by_name(name)
+    named = kind_named(like) if like else _kind_of_name(function, name, home)
     told = [named] if named else []
     kinds = told if like else [*told, *(k for k in KINDS.values() if k is not named)]
     best: Subject | None = None
@@ -71,7 +71,7 @@ def recognised(
                     return subject, _how(kind, named, like)
                 continue
             if compared(subject, example, gross) is None:
-                return _with_mask(subject, example), _how(kind, named, like)
+                return _of_lists(_with_mask(subject, example), example), _how(kind, named, like)
             if best is None and kind is named and _due_shapes(subject, example):
                 best = subject
     if best is not None:
@@ -83,6 +83,13 @@ def recognised(
         f"rows say so; name one of {', '.join(KINDS)}, or judge a few lines around it that take "
         "(logits) or (logits, labels)"
     )
+
+
+def _kind_of_name(function: Callable[..., Any], name: str, home: str) -> Kind | None:
+    """The first kind that the name speaks of and that takes as many arguments."""
+    kinds = kinds_by_name(name)
+    fitting = (k for k in kinds if next(_styles(function, (name, home), k), None))
+    return next(fitting, kinds[0] if kinds else None)
 
 
 def _with_mask(subject: Subject, example: Example) -> Subject:
@@ -97,6 +104,18 @@ def _with_mask(subject: Subject, example: Example) -> Subject:
     ):
         return subject
     return subject if compared(turned, masked, gross, subject.kind.outputs) else turned
+
+
+def _of_lists(subject: Subject, example: Example) -> Subject:
+    """A function of one row that answers an array with Python's own numbers takes a list."""
+    if not subject.rowwise or subject.lists:
+        return subject
+    turned = replace(subject, lists=True)
+    numbers = subject.call(subject.variables(example), example)[0]
+    while type(numbers) in (list, tuple) and numbers:
+        numbers = numbers[0]
+    own = type(numbers) is float
+    return turned if own and compared(turned, example, gross) is None else subject
 
 
 def _how(kind: Kind, named: Kind | None, like: str | None) -> str:
