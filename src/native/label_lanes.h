@@ -45,10 +45,7 @@ struct LabelLanes {
     for (int r = 0; r < rows; ++r) {
       weights[r] = call.row_weight ? call.row_weight[first + r] : 1;
       if (weights[r] == 0) continue;  // whatever its label is, it is not read
-      const int64_t given = call.labels[first + r];
-      // It was checked, but another thread may have written since: nothing outside the weights is touched.
-      const int64_t k = uint64_t(given) < uint64_t(call.n_classes) ? given : 0;
-      factors[r] = call.class_weight ? call.class_weight[k] * weights[r] : weights[r];
+      factors[r] = call.class_weight ? call.class_weight[label_of(call, first + r)] * weights[r] : weights[r];
     }
     __builtin_memcpy(&weight, weights, sizeof weight);
     __builtin_memcpy(&factor, factors, sizeof factor);

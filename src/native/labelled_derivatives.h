@@ -13,7 +13,7 @@ namespace {
 // The weights of a row and of its label; of a row of weight 0, whose label is not read, 0.
 INLINE double labelled_weight(const CrossEntropyCall& call, int64_t i) {
   const double weight = row_weight(call, i);
-  return weight == 0 || !call.class_weight ? weight : weight * call.class_weight[call.labels[i]];
+  return weight == 0 || !call.class_weight ? weight : weight * call.class_weight[label_of(call, i)];
 }
 
 struct Moments {
@@ -45,7 +45,7 @@ void labelled_jvp_rows(const CrossEntropyCall& call, int64_t begin, int64_t end)
     const C maximum = weight == 0 ? C(0) : row_maximum(z, call.n_classes);
     Moments row;
     if (weight != 0 && is_finite(maximum))
-      row = moments_of(z, v, call.n_classes, PowerShift<C>(maximum), load_one(v + call.labels[i]));
+      row = moments_of(z, v, call.n_classes, PowerShift<C>(maximum), load_one(v + label_of(call, i)));
     call.loss_tangent[i] = weight == 0 ? 0 : labelled_weight(call, i) * (row.product / row.whole);
   }
 }

@@ -131,6 +131,12 @@ INLINE Vec<C> log_probability(Vec<C> z, Vec<C> lse_high, Vec<C> lse_low) {
 
 // ---------------------------------------------------------------- labels
 
+// Labels were checked, but another thread may have written since: nothing outside the classes is touched.
+INLINE int64_t label_of(const CrossEntropyCall& call, int64_t row) {
+  const int64_t given = call.labels[row];
+  return uint64_t(given) < uint64_t(call.n_classes) ? given : 0;
+}
+
 // Labels, weights and gradient factors of a few rows; an absent row has label 0 and factor 0.
 template <class C>
 struct LabelledRows {
@@ -142,9 +148,7 @@ struct LabelledRows {
     for (int r = 0; r < rows; ++r) {
       weight[r] = call.row_weight ? call.row_weight[first + r] : 1;
       if (weight[r] == 0) continue;  // whatever its label is, it is not read
-      const int64_t given = call.labels[first + r];
-      // It was checked, but another thread may have written since: nothing outside the row is touched.
-      label[r] = uint64_t(given) < uint64_t(call.n_classes) ? given : 0;
+      label[r] = label_of(call, first + r);
       factor[r] = call.class_weight ? call.class_weight[label[r]] * weight[r] : weight[r];
     }
   }
@@ -174,6 +178,23 @@ struct LabelResult {
   Vec<C> gradient;  // of the labelled class
 };
 
+// factor (1 - p_t) from the sum over the other classes: all of them but the label's where that one is maximal.
+template <class C>
+INLINE F64 label_gradient(const RowSums<C>& sums, int i, I64 is_maximal, F64 own, F64 factor) {
+  const F64 others = sums.others.high.part[i], low = sums.others.low.part[i], whole = sums.whole.high.part[i];
+  if constexpr (sizeof(C) == 4) {
+    return factor * select(is_maximal, others + low, whole - own) / whole;
+  } else {
+    const Pair<F64> rest = two_sum(whole, -own);
+    const Pair<F64> above = two_product(factor, select(is_maximal, others, rest.high));
+    const F64 above_low = above.low + factor * select(is_maximal, low, rest.low + sums.whole.low.part[i]);
+    const F64 quotient = above.high / whole;
+    const Pair<F64> back = two_product(quotient, whole);
+    const F64 more = (((above.high - back.high) - back.low) + above_low - quotient * sums.whole.low.part[i]) / whole;
+    return quotient + select(more - more == 0, more, F64{});
+  }
+}
+
 // E = (a - z_t) + log1p(others);  G_t = -sum_{k != t} p_k. Nothing cancels.
 template <class C>
 INLINE LabelResult<C> label_result(Vec<C> maximum, Vec<C> labelled, Vec<C> own, const RowSums<C>& sums,
@@ -186,9 +207,8 @@ INLINE LabelResult<C> label_result(Vec<C> maximum, Vec<C> labelled, Vec<C> own, 
     F64 rest = distance.low + log_sum.low.part[i];
     rest = select(rest == rest, rest, F64{});  // an infinite distance has no rounding error
     loss.part[i] = distance.high + (log_sum.high.part[i] + rest) + (a.part[i] - a.part[i]);
-    const F64 whole = sums.whole.high.part[i], others = sums.others.high.part[i] + sums.others.low.part[i];
-    const F64 beside = select(t.part[i] == a.part[i], others, whole - e.part[i]);
-    gradient.part[i] = -factor.part[i] * beside / whole + (a.part[i] - a.part[i]);
+    gradient.part[i] = -label_gradient<C>(sums, i, t.part[i] == a.part[i], e.part[i], factor.part[i]) +
+                       (a.part[i] - a.part[i]);
   }
   return {loss, narrow(gradient)};
 }

@@ -109,6 +109,18 @@ def test_cross_entropy_with_labels(dtype: type, distribution: str) -> None:
 
 
 @needs_extended
+def test_the_labelled_gradient_is_a_quotient_rounded_once() -> None:
+    """Row 70: every rounding counts nearly one ulp, since its true result is just below 2^-17."""
+    rng = np.random.default_rng(10_002)
+    z = 20 * rng.standard_normal((100, 100))
+    labels, out = rng.integers(100, size=100), np.empty_like(z)
+    labels[::2] = z[::2].argmax(axis=1)
+    kernels.cross_entropy_rows(z, labels, None, 1.0, LossOptions(), None, out)
+    expected = truth.cross_entropy(z, labels, z, None, LossOptions())
+    check("gradient", np.float64, out, expected.gradient)
+
+
+@needs_extended
 @pytest.mark.parametrize("dtype", tables.WIDE_DTYPES, ids=name_of)
 def test_a_million_classes(dtype: type) -> None:
     z = tables.logits("normal(0, 3)", (1, 1_000_000), dtype)

@@ -1,5 +1,7 @@
 """Memory given for results: the input itself, a part of it, any layout."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,26 @@ def test_out_of_any_layout(layout):
     }[layout]
     assert ce.softmax(x, out=out) is out
     np.testing.assert_array_equal(out, ce.softmax(x))
+
+
+def test_logsumexp_is_written_where_it_is_wanted():
+    x, out = RNG.normal(size=(40_000, 3)), np.empty(40_000)
+    expected = ce.logsumexp(x)
+    tracemalloc.start()
+    assert ce.logsumexp(x, out=out) is out
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(out, expected)
+    assert peak < out.nbytes / 10
+
+
+@pytest.mark.parametrize("part", [slice(1, 11), slice(0, 60, 6)], ids=["overlapping", "a column"])
+def test_logsumexp_over_its_own_input(part):
+    x = RNG.normal(size=(10, 6))
+    expected = ce.logsumexp(x)
+    out = x.reshape(-1)[part]
+    assert ce.logsumexp(x, out=out) is out
+    np.testing.assert_array_equal(out, expected)
 
 
 def test_inputs_are_left_alone():

@@ -14,7 +14,7 @@ from .._arguments import (
     row_shape,
 )
 from .._typing import Array, ArrayLike, Floating
-from ._rows import deliver, destination, masked_rows, scalar_or_array
+from ._rows import deliver, destination, masked_rows, row_values, scalar_or_array
 
 __all__ = ["logsumexp", "logsumexp_jvp", "logsumexp_vjp"]
 
@@ -69,11 +69,12 @@ def logsumexp(
     """
     z, axis = as_logits(logits, axis)
     rows, _ = masked_rows(z, axis, where)
-    result = np.empty(z.size // z.shape[axis], z.dtype)
+    kept = (1,) if keepdims else ()
+    shape = (*z.shape[:axis], *kept, *z.shape[axis + 1 :])
+    result = row_values(out, shape, rows)
     kernel = _kernels.logsumexp_rows if rows.ndim == 2 else _kernels.logsumexp_columns
     kernel(rows, result)
-    kept = (1,) if keepdims else ()
-    return scalar_or_array(result, (*z.shape[:axis], *kept, *z.shape[axis + 1 :]), out)
+    return scalar_or_array(result, shape, out)
 
 
 def logsumexp_vjp(

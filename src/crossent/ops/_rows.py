@@ -9,7 +9,14 @@ import numpy as np
 from .._arguments import as_class_mask, as_output, as_rows, is_plain
 from .._typing import Array, ArrayLike, Floating
 
-__all__ = ["deliver", "destination", "masked_rows", "rows_or_columns", "scalar_or_array"]
+__all__ = [
+    "deliver",
+    "destination",
+    "masked_rows",
+    "row_values",
+    "rows_or_columns",
+    "scalar_or_array",
+]
 
 _MOST_CLASSES_IN_COLUMNS = 32768
 """What the compiled kernels take: a tile of longer columns would leave the cache."""
@@ -60,6 +67,15 @@ def destination(
             else:
                 return result
     return np.empty(rows.shape, like.dtype)
+
+
+def row_values(out: Array | None, shape: tuple[int, ...], rows: Floating) -> Floating:
+    """One value a row for a kernel to write: memory of ``out`` where that is safe, else new."""
+    if out is not None:
+        as_output(out, shape, rows.dtype)
+        if is_plain(out) and _apart(out, rows):
+            return out.reshape(-1)
+    return np.empty(math.prod(shape), rows.dtype)
 
 
 def _may_write(result: Array, rows: Array) -> bool:
