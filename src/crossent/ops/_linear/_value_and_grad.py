@@ -46,7 +46,7 @@ def linear_cross_entropy(
         where that holds fewer than 256 rows of logits; max(4096, 64 K itemsize) always lets whole
         rows fit. Beside it there are only numbers of each row (labels as int64 and weights as
         float64, where they are not given so), arguments of whole numbers as float64, and what
-        the NumPy kernels take for their formulas: about 2 MB, or 16 rows of float64.
+        the NumPy kernels take for their formulas: about 2 MB, or 20 rows of float64.
     deterministic : bool
         Give the same bits for any workspace and any number of threads, the BLAS's too: blocks are
         those of a workspace of max(4096, 64 K itemsize) bytes, the least one then, and the matrix
