@@ -51,5 +51,7 @@ def test_a_million_classes_keep_to_the_workspace(function, dtype, workspace):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     results = RESULTS * (2 if dtype == "float16" else 4)
-    formulas = 0 if ce.build_info()["kernels"] == "native" else 20 * 8 * K  # 19 measured, of the HVP
+    formulas = (
+        0 if ce.build_info()["kernels"] == "native" else 20 * 8 * K
+    )  # 19 measured, of the HVP
     assert int(run.stdout) <= results + workspace + formulas + BUFFERS, run.stdout
