@@ -88,35 +88,35 @@ def logsumexp_vjp(problem: Problem, arrays: Arrays) -> Calls:
     return {"fresh": lambda: torch.autograd.grad(lse, z, g, retain_graph=True)[0]}
 
 
-def cross_entropy(problem: Problem, arrays: Arrays) -> Calls:
-    z, labels = tensor(arrays["logits"]).requires_grad_(), tensor(arrays["labels"])
+def loss_calls(loss: Any, wanted: list[torch.Tensor], *further: torch.Tensor) -> Calls:
+    """Return the call of a loss of some tensors with its gradients in them, as in training."""
+    for variable in wanted:
+        variable.requires_grad_()
 
     def call():
-        loss = functional.cross_entropy(z, labels)
-        return loss, torch.autograd.grad(loss, z)[0]
+        value = loss(*wanted, *further)
+        return value, *torch.autograd.grad(value, wanted)
 
     return {"fresh": call}
+
+
+def cross_entropy(problem: Problem, arrays: Arrays) -> Calls:
+    z, labels = tensor(arrays["logits"]), tensor(arrays["labels"])
+    return loss_calls(functional.cross_entropy, [z], labels)
 
 
 def binary_cross_entropy(problem: Problem, arrays: Arrays) -> Calls:
-    u, y = tensor(arrays["logits"]).requires_grad_(), tensor(arrays["targets"])
-
-    def call():
-        loss = functional.binary_cross_entropy_with_logits(u, y)
-        return loss, torch.autograd.grad(loss, u)[0]
-
-    return {"fresh": call}
+    u, y = tensor(arrays["logits"]), tensor(arrays["targets"])
+    return loss_calls(functional.binary_cross_entropy_with_logits, [u], y)
 
 
 def linear_cross_entropy(problem: Problem, arrays: Arrays) -> Calls:
-    x, w = (tensor(arrays[name]).requires_grad_() for name in ("inputs", "weight"))
-    labels = tensor(arrays["labels"])
-
-    def call():
-        loss = functional.cross_entropy(functional.linear(x, w), labels)
-        return loss, *torch.autograd.grad(loss, (x, w))
-
-    return {"fresh": call}
+    x, w, labels = (tensor(arrays[name]) for name in ("inputs", "weight", "labels"))
+    return loss_calls(
+        lambda x, w, labels: functional.cross_entropy(functional.linear(x, w), labels),
+        [x, w],
+        labels,
+    )
 
 
 def features(x: torch.Tensor, c: torch.Tensor, beta: torch.Tensor, kind: str) -> torch.Tensor:

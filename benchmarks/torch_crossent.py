@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import torch
-
 import crossent as ce
 import crossent.torch as ct
 
 from .problems import Arrays, Calls, Problem
-from .torch_adapter import numpy, set_threads, tensor
+from .torch_adapter import loss_calls, numpy, set_threads, tensor
 
 __all__ = ["NAME", "VERSION", "numpy", "set_threads"]
 
@@ -20,21 +18,10 @@ VERSION = ce.__version__
 
 
 def cross_entropy(problem: Problem, arrays: Arrays) -> Calls:
-    z, labels = tensor(arrays["logits"]).requires_grad_(), tensor(arrays["labels"])
-
-    def call():
-        loss = ct.cross_entropy(z, labels)
-        return loss, torch.autograd.grad(loss, z)[0]
-
-    return {"fresh": call}
+    z, labels = tensor(arrays["logits"]), tensor(arrays["labels"])
+    return loss_calls(ct.cross_entropy, [z], labels)
 
 
 def linear_cross_entropy(problem: Problem, arrays: Arrays) -> Calls:
-    x, w = (tensor(arrays[name]).requires_grad_() for name in ("inputs", "weight"))
-    labels = tensor(arrays["labels"])
-
-    def call():
-        loss = ct.linear_cross_entropy(x, w, labels)
-        return loss, *torch.autograd.grad(loss, (x, w))
-
-    return {"fresh": call}
+    x, w, labels = (tensor(arrays[name]) for name in ("inputs", "weight", "labels"))
+    return loss_calls(ct.linear_cross_entropy, [x, w], labels)

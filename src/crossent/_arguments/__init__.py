@@ -42,6 +42,7 @@ from ._scalars import (
     as_size,
     as_thread_count,
     check_choice,
+    empty_mean,
 )
 from ._targets import (
     Target,
@@ -92,6 +93,7 @@ __all__ = [
     "check_choice",
     "check_same_shape",
     "compute_dtype",
+    "empty_mean",
     "is_plain",
     "loss_options",
     "normalized_axis",

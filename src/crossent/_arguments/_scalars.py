@@ -19,6 +19,7 @@ __all__ = [
     "as_size",
     "as_thread_count",
     "check_choice",
+    "empty_mean",
 ]
 
 _MOST_THREADS = 1024
@@ -109,3 +110,15 @@ def as_rng(rng: Any) -> np.random.Generator:
     if seed is not None and seed < 0:
         raise ValueError(f"rng is the seed {seed}, but a seed must not be negative")
     return np.random.default_rng(seed)
+
+
+def empty_mean(empty: str, divisor: float) -> float | None:
+    """The value of a mean over nothing; None where there is something to divide by."""
+    if divisor > 0.0:
+        return None
+    if empty == "raise":
+        raise ValueError(
+            "the mean is over no rows: all are ignored, masked or of zero weight, or there are "
+            'none; pass empty="zero" or empty="nan" to get a value, or reduction="sum"'
+        )
+    return math.nan if empty == "nan" else 0.0

@@ -19,6 +19,7 @@ from .._arguments import (
     as_normalizer,
     as_sample_weight,
     check_choice,
+    empty_mean,
     loss_options,
     refuse_mass_on_masked_classes,
     refuse_probability,
@@ -161,7 +162,7 @@ def plan_loss(
     if options.class_weight is not None:
         of_target = _weight_of_target(truth, options.class_weight)
     divisor = 1.0 if reduction != "mean" else _divisor(normalizer, weight, n_present, of_target)
-    reduced = Reduction(reduction, divisor, _empty_mean(empty, divisor), dtype, rows)
+    reduced = Reduction(reduction, divisor, empty_mean(empty, divisor), dtype, rows)
     return LossRows(truth.values, weight, options, reduced)
 
 
@@ -174,7 +175,7 @@ def plan_plain_loss(
     if isinstance(values, TopKRows):
         values = values.spread(None, None)
     n_rows = float(math.prod(rows))
-    reduction = Reduction("mean", n_rows, None if n_rows else math.nan, dtype, rows)
+    reduction = Reduction("mean", n_rows, empty_mean("nan", n_rows), dtype, rows)
     return LossRows(values, None, _PLAIN, reduction)
 
 
@@ -222,7 +223,7 @@ def plan_binary_loss(
         negative, positive = options.class_weight
         of_target = positive * truth.values + negative * (1.0 - truth.values)
     divisor = 1.0 if reduction != "mean" else _divisor(normalizer, weight, n_present, of_target)
-    reduced = Reduction(reduction, divisor, _empty_mean(empty, divisor), dtype, shape)
+    reduced = Reduction(reduction, divisor, empty_mean(empty, divisor), dtype, shape)
     return LossRows(truth.values, weight, options, reduced)
 
 
@@ -277,15 +278,3 @@ def _divisor(
             'sample_weight and class_weight nearer to 1, or use reduction="sum"'
         )
     return divisor
-
-
-def _empty_mean(empty: str, divisor: float) -> float | None:
-    """The value of a mean over nothing; None where there is something to divide by."""
-    if divisor > 0.0:
-        return None
-    if empty == "raise":
-        raise ValueError(
-            "the mean is over no rows: all are ignored, masked or of zero weight, or there are "
-            'none; pass empty="zero" or empty="nan" to get a value, or reduction="sum"'
-        )
-    return math.nan if empty == "nan" else 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from .._arguments import (
     as_sample_weight,
     as_target,
     check_choice,
+    empty_mean,
     loss_options,
     refuse_label,
 )
@@ -90,14 +90,7 @@ class Rows:
             divisor = float(here)
             if data_group is not None:
                 divisor = mean_over_ranks(divisor, data_group, weight.device)
-        if divisor > 0.0:
-            return _Reduction(divisor, None)
-        if self.loss.empty == "raise":
-            raise ValueError(
-                "the mean is over no rows: all are ignored, masked or of zero weight, or there are "
-                'none; pass empty="zero" or empty="nan" to get a value, or reduction="sum"'
-            )
-        return _Reduction(divisor, math.nan if self.loss.empty == "nan" else 0.0)
+        return _Reduction(divisor, empty_mean(self.loss.empty, divisor))
 
     @property
     def _counted(self) -> torch.Tensor:
