@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from ._adam import Adam, Cosine
 from ._lbfgs import lbfgs
 from ._newton import CurvedObjective, newton
 from ._result import Callback, Criterion, Progress, Result, Stop
 from ._stopping import RelativeGap, SmallDecrease, SmallGradient
 
 __all__ = [
+    "Adam",
     "Callback",
+    "Cosine",
     "Criterion",
     "CurvedObjective",
     "Progress",
