@@ -78,6 +78,7 @@ ESTIMATORS = {
         "n_centers='auto', *, kind='radial', centers='kmeans', train_centers=True, "
         f"train_beta=True, C=10.0, {ESTIMATOR_OPTIONS.replace('tol=0.0001', 'tol=0.001')}"
     ),
+    "TemperatureScaling": "estimator, *, method='temperature', cv=None, C=0.01, n_jobs=None",
 }
 RESULTS = {
     "LinearGradients": ("inputs", "weight", "bias"),

@@ -46,7 +46,7 @@ from .ops import (
 )
 
 if TYPE_CHECKING:
-    from .estimators import RBFClassifier, SoftmaxClassifier
+    from .estimators import RBFClassifier, SoftmaxClassifier, TemperatureScaling
 
 __all__ = [
     "BuildInfo",
@@ -55,6 +55,7 @@ __all__ = [
     "LinearStatistics",
     "RBFClassifier",
     "SoftmaxClassifier",
+    "TemperatureScaling",
     "TopKTargets",
     "__version__",
     "binary_cross_entropy",
@@ -89,7 +90,7 @@ __all__ = [
     "softmax_vjp",
 ]
 
-_ESTIMATORS = ("RBFClassifier", "SoftmaxClassifier")
+_ESTIMATORS = ("RBFClassifier", "SoftmaxClassifier", "TemperatureScaling")
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from crossent.estimators import RBFClassifier, SoftmaxClassifier
+from crossent.estimators import RBFClassifier, SoftmaxClassifier, TemperatureScaling
 
 CLASSIFIERS = [SoftmaxClassifier(), RBFClassifier(random_state=0)]
 WHOLE = [
@@ -23,6 +23,8 @@ WHOLE = [
     RBFClassifier(random_state=0),
     # At C = 10 it ends, on the 15 rows of a check, in another of many minima after any rounding.
     RBFClassifier(kind="additive", C=0.01, random_state=0),
+    TemperatureScaling(SoftmaxClassifier()),
+    TemperatureScaling(SoftmaxClassifier(), method="matrix", cv=3),
 ]
 
 

@@ -5,5 +5,13 @@ from __future__ import annotations
 from ._model_file import ModelFileError, load_model, save_model
 from ._rbf import RBFClassifier
 from ._softmax import SoftmaxClassifier
+from ._temperature import TemperatureScaling
 
-__all__ = ["ModelFileError", "RBFClassifier", "SoftmaxClassifier", "load_model", "save_model"]
+__all__ = [
+    "ModelFileError",
+    "RBFClassifier",
+    "SoftmaxClassifier",
+    "TemperatureScaling",
+    "load_model",
+    "save_model",
+]
