@@ -32,13 +32,21 @@ class Case(NamedTuple):
 
     def on_arrays(self, *primals: np.ndarray) -> Any:
         """Give the result of the function on arrays."""
-        arguments = {
-            name: value.numpy() if isinstance(value, torch.Tensor) else value
-            for name, value in self.arguments.items()
-        }
+        arguments = as_arrays(self.arguments)
         if "bias" in self.primals:
             *primals, arguments["bias"] = primals
         return getattr(ce, self.operation)(*primals, **arguments)
+
+
+def as_arrays(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Give arguments for the functions on arrays."""
+
+    def of(value: Any) -> Any:
+        if isinstance(value, ce.TopKTargets):
+            return ce.TopKTargets(*map(of, value))
+        return value.numpy() if isinstance(value, torch.Tensor) else value
+
+    return {name: of(value) for name, value in arguments.items()}
 
 
 _rng = np.random.default_rng(11)
@@ -61,6 +69,11 @@ LABELS = torch.from_numpy(_labels)
 WHERE = torch.from_numpy(_where)
 SOFT = torch.from_numpy(_rng.random((3, N_CLASSES, 2)))
 ROW_LABELS = torch.from_numpy(_rng.integers(0, N_CLASSES, 5))
+FEW = ce.TopKTargets(
+    torch.tensor([[[0, 2], [3, 1]], [[1, 0], [2, 3]], [[1, 2], [0, 3]]], dtype=torch.int32),
+    torch.from_numpy(0.5 * _rng.random((3, 2, 2))),
+)
+FEW_AND_TAIL = FEW._replace(tail="uniform")
 BINARY_LABELS = torch.from_numpy(_rng.integers(0, 2, (3, 5)))
 BINARY_SOFT = torch.from_numpy(_rng.random((3, 5)))
 BENT = {
@@ -118,6 +131,14 @@ LOSSES = [
     _loss("ignored", ignore_index=1, normalizer="count"),
     _loss("every option", **BENT, **WEIGHTED),
     _loss("every option, each row", SOFT, reduction="none", **BENT),
+    _loss("top-k targets", FEW, reduction="none"),
+    _loss(
+        "top-k targets, every option",
+        FEW_AND_TAIL,
+        sample_weight=WEIGHTED["sample_weight"],
+        where=torch.tensor([True, True, True, True])[:, None],
+        **BENT,
+    ),
     Case("cross_entropy, last axis", "cross_entropy", ("rows",), {"target": ROW_LABELS}),
     _binary("labels", BINARY_LABELS),
     _binary("every option, each row", BINARY_SOFT, reduction="none", **BINARY_BENT),
@@ -126,6 +147,8 @@ LINEAR = [
     _linear("labels", LABELS, bias=False),
     _linear("each row", LABELS, reduction="none"),
     _linear("targets", SOFT.transpose(1, 2), reduction="sum"),
+    _linear("top-k targets", FEW_AND_TAIL),
+    _linear("fixed bits", LABELS, deterministic=True),
     _linear(
         "every option",
         LABELS,

@@ -1,5 +1,6 @@
 """What each rank of a process group does in `test_ranks`: run as a program, once for each rank."""
 
+import copy
 import datetime
 import os
 import sys
@@ -7,11 +8,13 @@ import sys
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.tensor import Shard, distribute_tensor
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
+import crossent as ce
 import crossent.torch as ct
+from crossent.torch import nn
 
 N, D, K = 7, 3, 9
 SPLITS = {2: [6, 3], 3: [2, 6, 1]}
@@ -28,6 +31,13 @@ CLASS_WEIGHT = torch.from_numpy(0.5 + _rng.random(K))
 SAMPLE_WEIGHT = torch.from_numpy(_rng.random(N))
 COTANGENT = torch.from_numpy(_rng.normal(size=N))
 
+FEW = ce.TopKTargets(
+    torch.tensor([[0, 2, 8], [3, 1, 7], [1, 0, 5], [6, 7, 8], [4, 2, 1], [0, 3, 6], [8, 5, 2]]),
+    torch.from_numpy(0.3 * _rng.random((N, 3))),
+)
+MASK_OF_FEW = MASK.scatter(1, FEW.indices, True)
+MASK_OF_FEW[2] = False
+
 # target, options; what has a class axis is split over the ranks
 CASES = {
     "labels": (LABELS, {}),
@@ -39,6 +49,10 @@ CASES = {
     "class weights": (LABELS, {"class_weight": CLASS_WEIGHT, "sample_weight": SAMPLE_WEIGHT}),
     "ignored": (LABELS, {"ignore_index": int(LABELS[3]), "normalizer": "count"}),
     "masked": (LABELS, {"where": MASK}),
+    "top-k": (FEW, {}),
+    "top-k and tail": (FEW._replace(tail="uniform"), {"label_smoothing": 0.1}),
+    "top-k masked": (FEW._replace(tail="uniform"), {"where": MASK_OF_FEW,
+                                                    "class_weight": CLASS_WEIGHT}),
     "everything": (LABELS, {"label_smoothing": 0.1, "class_weight": CLASS_WEIGHT, "softcap": 3.0,
                             "temperature": 1.5, "z_loss": 0.1, "where": MASK,
                             "sample_weight": SAMPLE_WEIGHT}),
@@ -54,7 +68,8 @@ def arguments_of(name, columns=slice(None)):
     """Return target and options of a case, as a rank that holds some classes has them."""
     target, options = CASES[name]
     here = {k: v if k in SHARED else part(v, columns) for k, v in options.items()}
-    return (target if target.ndim == 1 else target[:, columns]), here
+    whole = isinstance(target, ce.TopKTargets) or target.ndim == 1
+    return (target if whole else target[:, columns]), here
 
 
 def layer_results(name, columns=slice(None), **group):
@@ -66,11 +81,106 @@ def layer_results(name, columns=slice(None), **group):
     return {"loss": loss.detach(), "inputs": x.grad, "weight": weight.grad, "bias": bias.grad}
 
 
+def directions(columns=slice(None)):
+    """Return where inputs, weight, bias and the cotangent of the loss move."""
+    generator = torch.Generator().manual_seed(5)
+    x, weight, bias = (torch.randn(t.shape, generator=generator, dtype=t.dtype)
+                       for t in (X, WEIGHT, BIAS))  # fmt: skip
+    return x, weight[columns], bias[columns]
+
+
+def layer_hessian(name, columns=slice(None), **group):
+    """Return a product with the Hessian by double backward, and <G, v> by the cotangent of E."""
+    target, options = arguments_of(name, columns)
+    primals = [t.clone().requires_grad_() for t in (X, WEIGHT[columns], BIAS[columns])]
+    x, weight, bias = primals
+    loss = ct.linear_cross_entropy(x, weight, target, bias=bias, **options, **group)
+    g = torch.ones_like(loss).requires_grad_()
+    gradients = torch.autograd.grad(loss, primals, g, create_graph=True)
+    of_x, of_weight, of_bias, of_g = torch.autograd.grad(
+        gradients, [*primals, g], directions(columns)
+    )
+    return {"inputs": of_x, "weight": of_weight, "bias": of_bias, "g": of_g}
+
+
+def logits_hessian(name, columns=slice(None), **group):
+    """Return the same of logits."""
+    target, options = arguments_of(name, columns)
+    z = (X @ WEIGHT[columns].T).requires_grad_()
+    loss = ct.cross_entropy(z, target, **options, **group)
+    (gradient,) = torch.autograd.grad(loss.sum(), z, create_graph=True)
+    return torch.autograd.grad(gradient, z, torch.cos(z.detach()))[0]
+
+
+def module_results(rank, world):
+    """Return what a module makes of its part of a whole module's state, and how it begins."""
+    group, start = dist.group.WORLD, sum(SPLITS[world][:rank])
+    torch.manual_seed(0)
+    whole = whole_module()
+    heads = {
+        "even": nn.LinearCrossEntropy(D, K, bias=True, weight=CLASS_WEIGHT, dtype=torch.float64,
+                                      process_group=group),
+        "uneven": nn.LinearCrossEntropy(D, K, bias=True, weight=CLASS_WEIGHT, dtype=torch.float64,
+                                        process_group=group, local_classes=SPLITS[world][rank]),
+    }  # fmt: skip
+    found = {"drawn": heads["even"].linear.weight.detach().clone()}
+    for name, head in heads.items():
+        head.load_state_dict(whole.state_dict())
+        again = copy.deepcopy(head)
+        again.load_state_dict(head.state_dict())
+        loss = again(X, LABELS)
+        loss.backward()
+        gradients = again.linear.weight.grad, again.linear.bias.grad
+        found[name] = (loss.detach(), *gradients, head.classes)
+    assert heads["uneven"].classes.start == start
+    z = X @ heads["even"].linear.weight.T
+    criterion = nn.CrossEntropyLoss(CLASS_WEIGHT[heads["even"].classes], process_group=group)
+    found["criterion"] = criterion(z, LABELS).detach()
+    return found
+
+
+def whole_module():
+    torch.manual_seed(7)
+    return nn.LinearCrossEntropy(D, K, bias=True, weight=CLASS_WEIGHT, dtype=torch.float64)
+
+
+def module_errors(world):
+    """Return what is said of modules that cannot be: on every rank the same."""
+    said = []
+    for options in ({"num_classes": 1}, {"num_classes": K, "local_classes": K}):
+        try:
+            nn.LinearCrossEntropy(D, process_group=dist.group.WORLD, **options)
+        except ValueError as error:
+            said.append(str(error))
+    return said
+
+
+def meshes(rank, world):
+    """Return what weights on meshes of data x classes give, all classes or all rows on one rank."""
+    found = {}
+    for name, shape in (("classes", (1, world)), ("data", (world, 1))):
+        mesh = init_device_mesh("cpu", shape, mesh_dim_names=("data", "classes"))
+        weight = distribute_tensor(WEIGHT, mesh, [Replicate(), Shard(0)]).requires_grad_()
+        rows = rows_of(rank, world) if name == "data" else slice(None)
+        data_group = mesh.get_group("data")
+        loss = ct.linear_cross_entropy(X[rows], weight, LABELS[rows], data_group=data_group)
+        loss.backward()
+        losses = loss.detach().clone()
+        dist.all_reduce(losses)
+        found[name] = losses / world, weight.grad.full_tensor()
+        if name == "data":
+            try:
+                ct.linear_cross_entropy(X[rows], weight, LABELS[rows])
+            except ValueError as error:
+                found["error"] = str(error)
+    return found
+
+
 def logits_results(name, columns=slice(None), **group):
     """Return the loss and its gradient in logits, whose class axis is the first."""
     target, options = arguments_of(name, columns)
     z = (X @ WEIGHT[columns].T).T.contiguous().requires_grad_()
-    if target.ndim == 2:
+    if isinstance(target, torch.Tensor) and target.ndim == 2:
         target = target.T
     if "where" in options:
         options["where"] = options["where"].T
@@ -187,6 +297,15 @@ def main(folder, dies):
         "confident": confident(columns, process_group=group),
         "data": data_parallel(rank, world),
         "sharded": sharded(world),
+        "layer hessian": {
+            name: layer_hessian(name, columns, process_group=group) for name in CASES
+        },
+        "logits hessian": {
+            name: logits_hessian(name, columns, process_group=group) for name in CASES
+        },
+        "module": module_results(rank, world),
+        "module errors": module_errors(world),
+        "meshes": meshes(rank, world),
         "statistics": statistics(columns, process_group=group),
         "errors": errors(columns, group),
         "collectives": counted_collectives(columns, group),

@@ -6,19 +6,21 @@ import torch
 import crossent as ce
 import crossent.torch as ct
 from crossent.torch._linear_statistics import _over_ranks
-from tests.pytorch.operations import LABELS, SOFT, TENSORS
+from crossent.torch._loss import truth_tensors
+from tests.pytorch.operations import FEW, FEW_AND_TAIL, LABELS, SOFT, TENSORS, as_arrays
 
 X, WEIGHT, BIAS = (torch.from_numpy(TENSORS[name]) for name in ("batch", "weight", "bias"))
 each_target = pytest.mark.parametrize(
-    "target", [None, LABELS, SOFT.movedim(1, -1)], ids=["none", "labels", "targets"]
-)
+    "target", [None, LABELS, SOFT.movedim(1, -1), FEW_AND_TAIL],
+    ids=["none", "labels", "targets", "top-k targets"],
+)  # fmt: skip
 
 
 @each_target
 @pytest.mark.parametrize("top_k", [0, 3])
 def test_statistics_are_those_of_arrays(target, top_k):
     found = ct.linear_statistics(X, WEIGHT, target, bias=BIAS, top_k=top_k)
-    truth = None if target is None else target.numpy()
+    truth = as_arrays({"target": target})["target"]
     due = ce.linear_statistics(X.numpy(), WEIGHT.numpy(), truth, bias=BIAS.numpy(), top_k=top_k)
     for name in ("lse", "entropy", "argmax"):
         assert (getattr(found, name).numpy() == getattr(due, name)).all()
@@ -27,15 +29,16 @@ def test_statistics_are_those_of_arrays(target, top_k):
     if top_k:
         assert (found.top_indices.numpy() == due.top_k.indices).all()
         assert (found.top_probabilities.numpy() == due.top_k.probabilities).all()
-    elsewhere = _over_ranks(X, WEIGHT, BIAS, target, top_k, None)
+    tensors = (None, None, "zero") if target is None else truth_tensors(target, X)
+    elsewhere = _over_ranks(X, WEIGHT, BIAS, *tensors, top_k, None)
     for name, value in found._asdict().items():
         if value is not None:
             torch.testing.assert_close(getattr(elsewhere, name), value, rtol=5e-15, atol=5e-15)
 
 
 def test_the_operator_is_what_it_says():
-    for target in (None, LABELS):
-        arguments = (X, WEIGHT, None, target, 2, None)
+    for target in ((None, None, "zero"), (LABELS, None, "zero"), truth_tensors(FEW, X)):
+        arguments = (X, WEIGHT, None, *target, 2, None)
         found = torch.library.opcheck(torch.ops.crossent.linear_statistics.default, arguments)
         assert set(found.values()) == {"SUCCESS"}
     compiled = torch.compile(lambda x: ct.linear_statistics(x, WEIGHT).entropy, fullgraph=True,

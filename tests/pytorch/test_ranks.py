@@ -120,22 +120,89 @@ def test_a_rank_that_dies_makes_the_others_fail(tmp_path):
     assert "a rank of process_group did not take part" in said
 
 
-def test_second_derivatives_over_ranks_are_refused():
+@pytest.mark.parametrize("name", ranks.CASES)
+def test_second_derivatives_over_ranks_are_those_of_one(found, name):
+    due = ranks.layer_hessian(name)
+    for rank in found:
+        same(rank["layer hessian"][name]["inputs"], due["inputs"])
+        same(rank["layer hessian"][name]["g"], due["g"])
+    for what in ("weight", "bias"):
+        same(joined(found, "layer hessian", name, what, 0), due[what])
+    logits = torch.cat([rank["logits hessian"][name] for rank in found], dim=1)
+    same(logits, ranks.logits_hessian(name))
+
+
+@pytest.mark.parametrize("split", ["even", "uneven"])
+def test_a_module_holds_its_part(found, split):
+    whole = ranks.whole_module()
+    due = whole(ranks.X, ranks.LABELS)
+    due.backward()
+    losses, weights, biases, classes = zip(*(rank["module"][split] for rank in found), strict=True)
+    for loss in losses:
+        same(loss, due.detach())
+    same(torch.cat(weights), whole.linear.weight.grad)
+    same(torch.cat(biases), whole.linear.bias.grad)
+    world = len(found)
+    sizes = [here.stop - here.start for here in classes]
+    assert sizes == (ranks.SPLITS[world] if split == "uneven" else {2: [5, 4], 3: [3, 3, 3]}[world])
+    criterion = ranks.nn.CrossEntropyLoss(ranks.CLASS_WEIGHT)
+    z = ranks.X @ whole.linear.weight.detach().T
+    same(found[0]["module"]["criterion"], criterion(z, ranks.LABELS))
+
+
+def test_ranks_with_one_seed_draw_different_rows(found):
+    rows = torch.cat([rank["module"]["drawn"] for rank in found])
+    assert len(rows.unique(dim=0)) == ranks.K
+
+
+def test_modules_that_cannot_be_are_refused_on_every_rank(found):
+    for rank in found:
+        few, many = rank["module errors"]
+        assert "1 classes cannot be split over" in few
+        assert f"sum to {len(found) * ranks.K}, but num_classes is {ranks.K}" in many
+
+
+def test_meshes_of_data_and_classes(found):
+    weight = ranks.WEIGHT.clone().requires_grad_()
+    loss = ranks.ct.linear_cross_entropy(ranks.X, weight, ranks.LABELS)
+    loss.backward()
+    for rank in found:
+        for name in ("classes", "data"):
+            value, gradient = rank["meshes"][name]
+            same(value, loss.detach())
+            same(gradient, weight.grad)
+        assert "pass data_group=mesh.get_group(0)" in rank["meshes"]["error"]
+
+
+def third(z, group):
+    loss = ranks.ct.cross_entropy(z, torch.tensor([0, 1]), process_group=group)
+    (gradient,) = torch.autograd.grad(loss, z, create_graph=True)
+    (product,) = torch.autograd.grad(gradient.square().sum(), z, create_graph=True)
+    product.sum().backward()
+
+
+def forward_mode(z, group):
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(z.detach(), torch.ones_like(z))
+        ranks.ct.cross_entropy(dual, torch.tensor([0, 1]), process_group=group)
+
+
+def functional(z, group):
+    torch.func.grad(lambda z: ranks.ct.cross_entropy(z, torch.tensor([0, 1]), process_group=group))(
+        z.detach()
+    )
+
+
+@pytest.mark.parametrize(("mode", "said"), [
+    (third, "two derivatives, and create_graph asks for a third"),
+    (forward_mode, "no forward mode and no torch.func"),
+    (functional, "no forward mode and no torch.func"),
+])  # fmt: skip
+def test_what_is_not_there_over_ranks_is_refused(mode, said):
     torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0,
                                          world_size=1)  # fmt: skip
     try:
-        z = torch.zeros(2, 3, requires_grad=True)
-        loss = ranks.ct.cross_entropy(
-            z, torch.tensor([0, 1]), process_group=torch.distributed.group.WORLD
-        )
-        with pytest.raises(NotImplementedError, match="has one derivative"):
-            torch.autograd.grad(loss, z, create_graph=True)
-        with pytest.raises(Exception, match="jvp"):
-            torch.func.jvp(
-                lambda z: ranks.ct.cross_entropy(
-                    z, torch.tensor([0, 1]), process_group=torch.distributed.group.WORLD
-                ),
-                (z.detach(),), (z.detach(),),
-            )  # fmt: skip
+        with pytest.raises((NotImplementedError, RuntimeError), match=said):
+            mode(torch.zeros(2, 3, requires_grad=True), torch.distributed.group.WORLD)
     finally:
         torch.distributed.destroy_process_group()

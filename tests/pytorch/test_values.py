@@ -7,7 +7,16 @@ import torch
 import crossent as ce
 import crossent.torch as ct
 from crossent.torch._tensors import array_of, empty_like, tensor_of
-from tests.pytorch.operations import BENT, CASES, LINEAR, LOSSES, TENSORS, WEIGHTED, names
+from tests.pytorch.operations import (
+    BENT,
+    CASES,
+    LINEAR,
+    LOSSES,
+    TENSORS,
+    WEIGHTED,
+    as_arrays,
+    names,
+)  # fmt: skip
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype)[6:])
@@ -38,8 +47,7 @@ def test_values_are_those_of_arrays(case, dtype):
 def test_gradients_are_those_of_arrays(case, dtype):
     (z,) = (tensor.detach().to(dtype).requires_grad_() for tensor in case.tensors)
     value_and_grad = getattr(ce, case.operation + "_value_and_grad")
-    arguments = {k: v.numpy() if isinstance(v, torch.Tensor) else v
-                 for k, v in case.arguments.items()}  # fmt: skip
+    arguments = as_arrays(case.arguments)
     _, due = value_and_grad(array_of(z.detach()), **arguments)
     case(z).sum().backward()
     same(z.grad, due)
@@ -53,8 +61,7 @@ TOLERANCE = {torch.float64: 1e-14, torch.float32: 2e-6, torch.float16: 2e-3, tor
 def test_the_linear_layer_is_that_of_arrays(case, dtype):
     """Loss and gradients, whether they are computed in the forward or the backward pass."""
     tensors = [tensor.detach().to(dtype).requires_grad_() for tensor in case.tensors]
-    arguments = {k: v.numpy() if isinstance(v, torch.Tensor) else v
-                 for k, v in case.arguments.items()}  # fmt: skip
+    arguments = as_arrays(case.arguments)
     arrays = [array_of(tensor) for tensor in tensors]
     if len(arrays) == 3:
         arguments["bias"] = arrays.pop()
@@ -67,6 +74,42 @@ def test_the_linear_layer_is_that_of_arrays(case, dtype):
     torch.testing.assert_close(loss.detach(), tensor_of(due), **tolerance)
     for tensor, gradient in zip(tensors, gradients, strict=False):
         torch.testing.assert_close(tensor.grad, tensor_of(gradient), **tolerance)
+
+
+def test_fixed_bits_are_those_of_arrays():
+    """For any workspace: with NumPy's product on one thread, as there."""
+    case = next(case for case in LINEAR if case.name == "linear, fixed bits")
+    arrays = [tensor.detach().numpy() for tensor in case.tensors]
+    *given, bias = arrays
+    due, gradients = ce.linear_cross_entropy_value_and_grad(
+        *given, **as_arrays(case.arguments), bias=bias
+    )
+    loss = case(*(tensors := case.tensors))
+    loss.backward()
+    same(loss.detach(), due)
+    for tensor, gradient in zip(tensors, gradients, strict=True):
+        same(tensor.grad, gradient)
+
+
+def test_fixed_bits_are_refused_where_they_cannot_be():
+    x = torch.zeros(2, 3, device="meta")
+    with pytest.raises(NotImplementedError, match="but got device meta"):
+        ct.linear_cross_entropy(x, x, torch.tensor([0, 1]), deterministic=True)
+    with pytest.raises(NotImplementedError, match="but got process_group"):
+        ct.linear_cross_entropy(
+            torch.zeros(2, 3), torch.zeros(2, 3), torch.tensor([0, 1]), deterministic=True,
+            process_group=object(),
+        )  # fmt: skip
+
+
+def test_few_targets_are_refused_for_one_logit_a_row():
+    target = ce.TopKTargets(torch.tensor([[0]]), torch.tensor([[1.0]]))
+    with pytest.raises(TypeError, match="one logit a row has none"):
+        ct.binary_cross_entropy(torch.zeros(1), target)
+    with pytest.raises(ValueError, match=r"probabilities\.detach\(\)"):
+        ct.cross_entropy(
+            torch.zeros(1, 2), target._replace(probabilities=torch.ones(1, 1, requires_grad=True))
+        )
 
 
 def test_a_layer_of_two_dtypes_is_computed_in_the_wider():
@@ -124,7 +167,7 @@ def test_errors_are_those_of_arrays(bad):
     z, labels = torch.zeros(2, 4), torch.tensor([0, 3])
     with pytest.raises(ValueError) as ours:  # noqa: PT011
         ct.cross_entropy(z, labels, **bad)
-    arrays = {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in bad.items()}
+    arrays = as_arrays(bad)
     with pytest.raises(ValueError) as theirs:  # noqa: PT011
         ce.cross_entropy(z.numpy(), labels.numpy(), **arrays)
     assert str(ours.value) == str(theirs.value)
@@ -183,7 +226,7 @@ def test_the_gradient_of_a_loss_is_not_copied_for_a_cotangent_of_one():
 def test_options_may_be_arrays():
     z = torch.from_numpy(TENSORS["logits"])
     arguments = BENT | WEIGHTED
-    arrays = {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in arguments.items()}
+    arrays = as_arrays(arguments)
     labels = torch.zeros(3, 2, dtype=torch.int64)
     arguments["where"] = arrays["where"] = None
     assert ct.cross_entropy(z, labels, axis=1, **arguments) == ct.cross_entropy(

@@ -71,6 +71,11 @@ class TopKRows(NamedTuple):
         if self.tail is None:
             return self
         others = self._sum_over_others(np.ones(self.n_classes), mask)
+        return self.shared(others, row_weight)._replace(mask=mask)
+
+    def shared(self, others: Array, row_weight: Array | None) -> TopKRows:
+        """The same with each row's tail shared out among so many others, float64 (M,)."""
+        assert self.tail is not None
         nowhere = others < 0.5
         lost = nowhere & (self.tail > _rounding(self.probabilities))
         if row_weight is not None:
@@ -82,7 +87,7 @@ class TopKRows(NamedTuple):
                 'is none: give probabilities that sum to 1, or tail="zero"'
             )
         tail = np.where(nowhere, 0.0, self.tail)
-        return self._replace(tail=tail, share=tail / np.maximum(others, 1.0), mask=mask)
+        return self._replace(tail=tail, share=tail / np.maximum(others, 1.0))
 
     def dense(
         self, rows: slice | Array, dtype: np.dtype[Any], classes: slice = slice(None)

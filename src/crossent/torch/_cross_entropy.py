@@ -7,13 +7,15 @@ from typing import Any, Unpack
 
 import torch
 
+from .._arguments import TopKTargets
 from .._typing import ArrayLike
 from ._device_losses import DeviceBinaryCrossEntropy, DeviceCrossEntropy
 from ._loss import BinaryLossKeywords, LossArguments, LossKeywords, loss_arguments
 from ._loss_operators import LossOperators
 from ._numpy_losses import BinaryCrossEntropy, CrossEntropy
-from ._over_ranks import local_part, loss_over_ranks, with_common_divisor
+from ._over_ranks import loss_over_ranks, with_common_divisor
 from ._row_blocks import GivenLogits
+from ._sharded import local_part
 
 __all__ = ["binary_cross_entropy", "cross_entropy"]
 
@@ -25,7 +27,7 @@ _BINARY = LossOperators(
 
 def cross_entropy(
     logits: torch.Tensor,
-    target: torch.Tensor | ArrayLike,
+    target: torch.Tensor | ArrayLike | TopKTargets,
     *,
     axis: int = -1,
     process_group: Any = None,
@@ -42,7 +44,8 @@ def cross_entropy(
         float16, bfloat16, float32 or float64.
     target : Tensor
         Labels of any integer dtype, shape of ``logits`` without the class axis; or targets,
-        non-negative, of the shape of ``logits``. Nothing is differentiated in them.
+        non-negative, of the shape of ``logits`` or :class:`crossent.TopKTargets` of tensors.
+        Nothing is differentiated in them.
     axis : int
         The class axis: the last by default, where torch's own is 1.
     process_group : torch.distributed.ProcessGroup, optional
@@ -86,7 +89,7 @@ def cross_entropy(
     >>> z.grad
     tensor([[-2.0612e-09,  2.0612e-09]])
     """
-    logits, process_group = local_part(logits, axis, process_group)
+    logits, process_group = local_part(logits, axis, process_group, data_group)
     loss = loss_arguments(logits, target, axis, **options)
     if process_group is not None:
         source_of = partial(GivenLogits, axis=axis)

@@ -123,6 +123,8 @@ def _of_two(primals: Tensors, loss: LossArguments) -> LossArguments:
     """The loss of two classes: labels as they are, a probability y as the targets (1 - y, y)."""
     (u,) = primals
     assert u is not None
+    if loss.indices is not None:
+        raise TypeError("target is a TopKTargets, which has classes: one logit a row has none")
     if loss.target.shape != u.shape:
         raise ValueError(
             f"target has shape {tuple(loss.target.shape)}, but the logits, one label or "

@@ -6,13 +6,15 @@ from typing import Any, Unpack
 
 import torch
 
+from .._arguments import TopKTargets
 from .._typing import ArrayLike
 from ._device_losses import DeviceLinearCrossEntropy
 from ._loss import LossKeywords, loss_arguments
 from ._loss_operators import LossOperators
 from ._numpy_linear import LinearCrossEntropy
-from ._over_ranks import local_part, loss_over_ranks, with_common_divisor
+from ._over_ranks import loss_over_ranks, with_common_divisor
 from ._row_blocks import LayerLogits
+from ._sharded import local_part, refuse_dtensors
 
 __all__ = ["linear_cross_entropy"]
 
@@ -27,10 +29,11 @@ _LINEAR = LossOperators(
 def linear_cross_entropy(
     inputs: torch.Tensor,
     weight: torch.Tensor,
-    target: torch.Tensor | ArrayLike,
+    target: torch.Tensor | ArrayLike | TopKTargets,
     *,
     bias: torch.Tensor | None = None,
     workspace_bytes: int | None = None,
+    deterministic: bool = False,
     process_group: Any = None,
     data_group: Any = None,
     **options: Unpack[LossKeywords],
@@ -46,10 +49,14 @@ def linear_cross_entropy(
     weight : Tensor, shape (K, n)
         Of another floating dtype than the inputs: both are converted to the wider one.
     target : Tensor
-        Labels, shape (...), or targets, shape (..., K), as in :func:`crossent.torch.cross_entropy`.
+        Labels, shape (...), or targets, shape (..., K) or :class:`crossent.TopKTargets`, as in
+        :func:`crossent.torch.cross_entropy`.
     bias : Tensor, shape (K,), optional
     workspace_bytes : int, optional
         As in :func:`crossent.linear_cross_entropy`.
+    deterministic : bool
+        As in :func:`crossent.linear_cross_entropy`: the same bits as there, for any workspace and
+        any number of threads. Of CPU tensors, and without ``process_group``.
     process_group : torch.distributed.ProcessGroup, optional
         As in :func:`crossent.torch.cross_entropy`: each rank holds its rows of ``weight`` and
         ``bias``, and all have the same ``inputs``, whose gradient is summed over the ranks. A
@@ -87,16 +94,21 @@ def linear_cross_entropy(
             [ 0.3333,  0.3333],
             [-0.6667, -0.6667]])
     """
-    weight, process_group = local_part(weight, 0, process_group)
+    refuse_dtensors(inputs=inputs, target=target)
+    weight, process_group = local_part(weight, 0, process_group, data_group)
     if bias is not None:
-        bias, _ = local_part(bias, 0, process_group)
+        bias, _ = local_part(bias, 0, process_group, data_group)
     given = [inputs, weight, bias]
     dtype = inputs.dtype
     for other in (weight, bias):
         if other is not None:
             dtype = torch.promote_types(dtype, other.dtype)
     primals = [None if primal is None else primal.to(dtype) for primal in given]
-    loss = loss_arguments(inputs, target, -1, workspace_bytes=workspace_bytes, **options)
+    if deterministic:
+        _check_one_order_is_possible(inputs, process_group)
+    loss = loss_arguments(
+        inputs, target, -1, workspace_bytes=workspace_bytes, deterministic=deterministic, **options
+    )
     if process_group is not None:
         return loss_over_ranks(LayerLogits, tuple(primals), loss, process_group, data_group)
     loss = with_common_divisor(loss, (*inputs.shape[:-1], len(weight)), data_group)
@@ -104,3 +116,12 @@ def linear_cross_entropy(
     wanted = early and torch.is_grad_enabled()
     needs = [wanted and primal is not None and primal.requires_grad for primal in primals]
     return _LINEAR.value(*primals, *loss, needs)[0]
+
+
+def _check_one_order_is_possible(inputs: torch.Tensor, process_group: Any) -> None:
+    if process_group is not None or inputs.device.type != "cpu":
+        where = "process_group" if process_group is not None else f"device {inputs.device}"
+        raise NotImplementedError(
+            "deterministic=True holds the order of sums of one process's CPU tensors, but got "
+            f"{where}: leave it out, and see torch.use_deterministic_algorithms"
+        )

@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 import torch
 
 from .. import ops
+from .._arguments import TopKTargets
 from .._typing import ArrayLike
-from ._loss import loss_arguments
+from ._loss import loss_arguments, truth_of, truth_tensors
 from ._operator import Operator
-from ._over_ranks import local_part
 from ._ranks import OneRank, ranks_of
 from ._row_blocks import LayerLogits, blocks
 from ._row_losses import Rows
-from ._tensors import array_of, as_tensor, float_dtype, optional_array, tensor_of
+from ._sharded import local_part, refuse_dtensors
+from ._tensors import array_of, float_dtype, optional_array, tensor_of
 
 __all__ = ["LinearStatistics", "linear_statistics"]
 
@@ -33,7 +34,7 @@ class LinearStatistics(NamedTuple):
 def linear_statistics(
     inputs: torch.Tensor,
     weight: torch.Tensor,
-    target: torch.Tensor | ArrayLike | None = None,
+    target: torch.Tensor | ArrayLike | TopKTargets | None = None,
     *,
     bias: torch.Tensor | None = None,
     top_k: int = 0,
@@ -50,7 +51,7 @@ def linear_statistics(
     inputs : Tensor, shape (..., n)
     weight : Tensor, shape (K, n)
     target : Tensor, optional
-        Labels, shape (...), or targets, shape (..., K).
+        Labels, shape (...), or targets, shape (..., K) or :class:`crossent.TopKTargets`.
     bias : Tensor, shape (K,), optional
     top_k : int
         How many of the most probable classes to return.
@@ -81,17 +82,20 @@ def linear_statistics(
     >>> found.argmax, found.top_indices
     (tensor([1]), tensor([[1, 2]]))
     """
-    weight, process_group = local_part(weight, 0, process_group)
+    refuse_dtensors(inputs=inputs, target=target)
+    weight, process_group = local_part(weight, 0, process_group, None)
     if bias is not None:
-        bias, _ = local_part(bias, 0, process_group)
-    truth = as_tensor(target, inputs, "target")
-    arguments = (inputs, weight, bias, truth, top_k)
+        bias, _ = local_part(bias, 0, process_group, None)
+    truth, indices, tail = None, None, "zero"
+    if target is not None:
+        truth, indices, tail = truth_tensors(target, inputs)
+    arguments = (inputs, weight, bias, truth, indices, tail, top_k)
     if process_group is None:
         found = LinearStatistics(*_linear_statistics(*arguments, workspace_bytes))
     else:
         with torch.no_grad():
             found = _over_ranks(*arguments, process_group)
-    return found if truth is not None else found._replace(log_probability=None)
+    return found if target is not None else found._replace(log_probability=None)
 
 
 @Operator
@@ -99,8 +103,9 @@ class _linear_statistics:
     """Numbers to look at: there is no derivative, and who asks for one is told so."""
 
     schema = (
-        "linear_statistics(Tensor inputs, Tensor weight, Tensor? bias, Tensor? target, int top_k, "
-        "int? workspace_bytes) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)"
+        "linear_statistics(Tensor inputs, Tensor weight, Tensor? bias, Tensor? target, "
+        "Tensor? indices, str tail, int top_k, int? workspace_bytes) "
+        "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)"
     )
 
     @staticmethod
@@ -109,15 +114,17 @@ class _linear_statistics:
         weight: torch.Tensor,
         bias: torch.Tensor | None,
         target: torch.Tensor | None,
+        indices: torch.Tensor | None,
+        tail: str,
         top_k: int,
         workspace_bytes: int | None,
     ) -> tuple[Any, ...]:
         if inputs.device.type != "cpu":
-            return tuple(_over_ranks(inputs, weight, bias, target, top_k, None))
+            return tuple(_over_ranks(inputs, weight, bias, target, indices, tail, top_k, None))
         found = ops.linear_statistics(
             array_of(inputs),
             array_of(weight),
-            optional_array(target),
+            None if target is None else truth_of(target, indices, tail),
             bias=optional_array(bias),
             top_k=top_k,
             workspace_bytes=workspace_bytes,
@@ -139,6 +146,8 @@ class _linear_statistics:
         weight: torch.Tensor,
         bias: torch.Tensor | None,
         target: torch.Tensor | None,
+        indices: torch.Tensor | None,
+        tail: str,
         top_k: int,
         workspace_bytes: int | None,
     ) -> tuple[torch.Tensor, ...]:
@@ -177,6 +186,8 @@ def _over_ranks(
     weight: torch.Tensor,
     bias: torch.Tensor | None,
     target: torch.Tensor | None,
+    indices: torch.Tensor | None,
+    tail: str,
     top_k: int,
     group: Any,
 ) -> LinearStatistics:
@@ -186,7 +197,9 @@ def _over_ranks(
     if not 0 <= top_k <= ranks.n_classes:
         raise ValueError(f"top_k must be in 0 ... {ranks.n_classes}, got {top_k}")
     shape = inputs.shape[:-1]
-    truth = inputs.new_zeros(shape, dtype=torch.int64) if target is None else target
+    truth: Any = inputs.new_zeros(shape, dtype=torch.int64) if target is None else target
+    if indices is not None:
+        truth = TopKTargets(indices, truth, tail)
     rows = Rows(source, loss_arguments(inputs, truth, -1, reduction="none"), ranks)
     known, pieces = rows.known, []
     for block in blocks(source.n_rows, source.n_classes):

@@ -6,10 +6,19 @@ from typing import Any, NamedTuple, TypedDict
 
 import torch
 
+from .._arguments import TopKTargets
 from .._typing import ArrayLike
-from ._tensors import as_tensor, float_dtype, optional_array
+from ._tensors import array_of, as_tensor, float_dtype, optional_array
 
-__all__ = ["BinaryLossKeywords", "LossArguments", "LossKeywords", "loss_arguments"]
+__all__ = [
+    "BinaryLossKeywords",
+    "LossArguments",
+    "LossKeywords",
+    "has_labels",
+    "loss_arguments",
+    "truth_of",
+    "truth_tensors",
+]
 
 
 class BinaryLossKeywords(TypedDict, total=False):
@@ -37,10 +46,12 @@ class LossArguments(NamedTuple):
     """Truth and options in the order of ``SCHEMA``: tensors first, then what torch does not see."""
 
     target: torch.Tensor
+    indices: torch.Tensor | None  # of top-k targets, whose probabilities are the target then
     class_weight: torch.Tensor | None
     sample_weight: torch.Tensor | None
     where: torch.Tensor | None
     axis: int
+    tail: str  # of top-k targets
     ignore_index: int | None
     label_smoothing: float
     temperature: float
@@ -50,19 +61,28 @@ class LossArguments(NamedTuple):
     normalizer: str
     divisor: float | None  # where the normalizer is a number
     empty: str
-    workspace_bytes: int | None  # of the linear layer
+    workspace_bytes: int | None  # of the linear layer, as is the next
+    deterministic: bool
 
-    N_TENSORS = 4
+    N_TENSORS = 5
     SCHEMA = (
-        "Tensor target, Tensor? class_weight, Tensor? sample_weight, Tensor? where, int axis, "
-        "int? ignore_index, float label_smoothing, float temperature, float? softcap, "
-        "float z_loss, str reduction, str normalizer, float? divisor, str empty, "
-        "int? workspace_bytes"
+        "Tensor target, Tensor? indices, Tensor? class_weight, Tensor? sample_weight, "
+        "Tensor? where, int axis, str tail, int? ignore_index, float label_smoothing, "
+        "float temperature, float? softcap, float z_loss, str reduction, str normalizer, "
+        "float? divisor, str empty, int? workspace_bytes, bool deterministic"
     )
 
     @property
+    def truth(self) -> Any:
+        """Labels or targets as the functions on arrays take them."""
+        return truth_of(self.target, self.indices, self.tail)
+
+    @property
     def options(self) -> Any:
-        """Keyword arguments of the functions on arrays, all but the class axis."""
+        """Keyword arguments of the functions on arrays, all but the class axis; {} where plain."""
+        tensors = self.class_weight, self.sample_weight, self.where
+        if self[7:16] == _PLAIN and all(tensor is None for tensor in tensors):
+            return {}  # which is checked sooner
         return {
             "class_weight": optional_array(self.class_weight),
             "sample_weight": optional_array(self.sample_weight),
@@ -91,9 +111,43 @@ class LossArguments(NamedTuple):
         return logits.new_empty((), dtype=torch.float32 if dtype.itemsize == 2 else dtype)
 
 
+_PLAIN = (None, 0.0, 1.0, None, 0.0, "mean", "weight", None, "nan")  # of ignore_index to empty
+
+
+def truth_of(target: torch.Tensor, indices: torch.Tensor | None, tail: str) -> Any:
+    """Labels or targets on the CPU as the functions on arrays take them."""
+    values = array_of(target)
+    return values if indices is None else TopKTargets(array_of(indices), values, tail)
+
+
+def truth_tensors(
+    target: torch.Tensor | ArrayLike | TopKTargets, like: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor | None, str]:
+    """Labels, targets or the probabilities of top-k targets; indices and tail of the latter."""
+    if not isinstance(target, TopKTargets):
+        return _tensor(target, like, "target"), None, "zero"
+    indices, probabilities, tail = target
+    return (
+        _tensor(probabilities, like, "probabilities"),
+        _tensor(indices, like, "indices"),
+        tail,
+    )
+
+
+def _tensor(value: torch.Tensor | ArrayLike, like: torch.Tensor, name: str) -> torch.Tensor:
+    tensor = as_tensor(value, like, name)
+    assert tensor is not None
+    return tensor
+
+
+def has_labels(target: torch.Tensor | TopKTargets, logits: torch.Tensor) -> bool:
+    """Whether a target has no class axis, which the logits (or a layer's inputs) have."""
+    return not isinstance(target, TopKTargets) and target.ndim < logits.ndim
+
+
 def loss_arguments(
     like: torch.Tensor,
-    target: torch.Tensor | ArrayLike,
+    target: torch.Tensor | ArrayLike | TopKTargets,
     axis: int,
     *,
     class_weight: torch.Tensor | ArrayLike | None = None,
@@ -108,17 +162,19 @@ def loss_arguments(
     normalizer: str | float = "weight",
     empty: str = "nan",
     workspace_bytes: int | None = None,
+    deterministic: bool = False,
 ) -> LossArguments:
     """Bring the options into the form that an operator takes; values are checked within it."""
-    truth = as_tensor(target, like, "target")
-    assert truth is not None
+    truth, indices, tail = truth_tensors(target, like)
     named = isinstance(normalizer, str)
     return LossArguments(
         truth,
+        indices,
         as_tensor(class_weight, like, "class_weight"),
         as_tensor(sample_weight, like, "sample_weight"),
         as_tensor(where, like, "where"),
         axis,
+        tail,
         ignore_index,
         label_smoothing,
         temperature,
@@ -129,4 +185,5 @@ def loss_arguments(
         None if named else float(normalizer),
         empty,
         workspace_bytes,
+        deterministic,
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from .._typing import Array, Floating
 from ..ops._linear._hvp import hvp
 from ..ops._linear._jvp import jvp
+from ..ops._linear._one_order import one_order
 from ..ops._linear._problem import LinearGradients, LinearProblem, linear_problem
+from ..ops._linear._products import numpy_product
 from ..ops._linear._value_and_grad import value_and_grad
 from ._loss import LossArguments
 from ._loss_rules import Needs, Tensors
@@ -31,7 +31,9 @@ class LinearCrossEntropy:
         self, primals: Tensors, loss: LossArguments, needs: Needs
     ) -> tuple[torch.Tensor, Tensors]:
         """In one pass over blocks of logits; unreduced losses need their cotangent first."""
-        value, gradients = value_and_grad(_problem(primals, loss), _names(needs), None)
+        problem = _problem(primals, loss)
+        with one_order(loss.deterministic):
+            value, gradients = value_and_grad(problem, _names(needs), None)
         return tensor_of(value), _tensors(gradients)
 
     def vjp(self, primals: Tensors, g: torch.Tensor, loss: LossArguments, needs: Needs) -> Tensors:
@@ -40,12 +42,15 @@ class LinearCrossEntropy:
         reduction = problem.loss.reduction
         if loss.reduction == "mean" and reduction.empty is None:
             reduction.normalizer, g = folded(reduction.normalizer, g)
-        _, gradients = value_and_grad(problem, _names(needs), _cotangent(g, loss))
+        with one_order(loss.deterministic):
+            _, gradients = value_and_grad(problem, _names(needs), _cotangent(g, loss))
         return _multiplied(_tensors(gradients), g)
 
     def jvp(self, primals: Tensors, tangents: Tensors, loss: LossArguments) -> torch.Tensor:
         """<G, v>."""
-        return tensor_of(jvp(_problem(primals, loss), _directions(tangents))[1])
+        problem = _problem(primals, loss)
+        with one_order(loss.deterministic):
+            return tensor_of(jvp(problem, _directions(tangents))[1])
 
     def hvp(
         self,
@@ -57,7 +62,9 @@ class LinearCrossEntropy:
     ) -> Tensors:
         """g H v."""
         along, factors = _directions(tangents), _cotangent(g, loss)
-        products = hvp(_problem(primals, loss), along, False, _names(needs), factors)
+        problem = _problem(primals, loss)
+        with one_order(loss.deterministic):
+            products = hvp(problem, along, False, _names(needs), factors)
         return _multiplied(_tensors(products), g)
 
 
@@ -70,10 +77,11 @@ def _problem(primals: Tensors, loss: LossArguments) -> LinearProblem:
     inputs, weight, bias = map(optional_array, primals)
     assert inputs is not None
     assert weight is not None
-    truth: Any = array_of(loss.target)
+    product = numpy_product if loss.deterministic else torch_product
     return linear_problem(
-        inputs, weight, truth, bias, loss.workspace_bytes, loss.options, torch_product
-    )
+        inputs, weight, loss.truth, bias, loss.workspace_bytes, loss.options, product,
+        deterministic=loss.deterministic,
+    )  # fmt: skip
 
 
 def _names(needs: Needs) -> tuple[str, ...]:

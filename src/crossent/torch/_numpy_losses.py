@@ -124,9 +124,9 @@ def _first(tensors: Tensors) -> torch.Tensor:
     return tensor
 
 
-def _given(primals: Tensors, loss: LossArguments) -> tuple[Array, Array, Any]:
+def _given(primals: Tensors, loss: LossArguments) -> tuple[Array, Any, Any]:
     """Logits, truth and options as arrays."""
-    return array_of(_first(primals)), array_of(loss.target), loss.options
+    return array_of(_first(primals)), loss.truth, loss.options
 
 
 def _multiplied(values: torch.Tensor, g: torch.Tensor, axis: int) -> torch.Tensor:

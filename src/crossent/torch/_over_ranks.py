@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,14 +10,15 @@ import torch
 
 from .. import ops
 from ._loss import LossArguments
+from ._loss_rules import Tensors
 from ._ranks import mean_over_ranks, ranks_of
 from ._row_blocks import RowSource
 from ._row_losses import Rows
-from ._tensors import array_of
 
-__all__ = ["local_part", "loss_over_ranks", "with_common_divisor"]
+__all__ = ["loss_over_ranks", "with_common_divisor"]
 
 
+@torch.compiler.disable(reason="collectives of a loss over a process group are not traced")
 def loss_over_ranks(
     source_of: Callable[..., RowSource],
     primals: tuple[torch.Tensor | None, ...],
@@ -29,44 +29,101 @@ def loss_over_ranks(
     """The loss of logits of which each rank of ``group`` has some classes.
 
     The first primal is what all ranks have alike where there are several, and its gradient is
-    their sum.
+    their sum. What all ranks have alike - the loss too - has a cotangent that they have alike.
     """
-    return _OverRanks.apply(source_of, loss, group, data_group, *primals)  # pyright: ignore
+    if torch._C._are_functorch_transforms_active():
+        raise NotImplementedError(_BACKWARD_ONLY)
+    return _Value.apply(_plan(source_of, primals, loss, group, data_group), *primals)  # pyright: ignore
 
 
-class _OverRanks(torch.autograd.Function):
-    """Three collectives forward (sizes, maxima, sums), and one backward for a layer's inputs."""
+def _plan(
+    source_of: Callable[..., RowSource],
+    primals: tuple[torch.Tensor | None, ...],
+    loss: LossArguments,
+    group: Any,
+    data_group: Any,
+) -> Rows:
+    """Two of the collectives forward: the sizes, and what is known of the rows."""
+    with torch.no_grad():
+        source = source_of(*primals)
+        ranks = ranks_of(source.n_classes, group, loss.target.device)
+        return Rows(source, loss, ranks, data_group)
+
+
+class _Value(torch.autograd.Function):
+    """E: three collectives forward (sizes, maxima, sums)."""
+
+    @staticmethod
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, rows: Rows, *primals: torch.Tensor | None
+    ) -> torch.Tensor:
+        ctx.rows = rows
+        ctx.save_for_backward(*primals)
+        return rows.value()
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[Any, ...]:
+        primals = ctx.saved_tensors  # an error where one was changed in place
+        made = _Gradient.apply(ctx.rows, ctx.needs_input_grad[1:], *grad_outputs, *primals)
+        return None, *made  # pyright: ignore
+
+    @staticmethod
+    def jvp(ctx: Any, *_: Any) -> Any:
+        raise NotImplementedError(_BACKWARD_ONLY)
+
+
+class _Gradient(torch.autograd.Function):
+    """g G: one collective, for the gradient of what all ranks have alike."""
 
     @staticmethod
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any,
-        source_of: Callable[..., RowSource],
-        loss: LossArguments,
-        group: Any,
-        data_group: Any,
+        rows: Rows,
+        needs: tuple[bool, ...],
+        g: torch.Tensor,
         *primals: torch.Tensor | None,
-    ) -> torch.Tensor:
-        source = source_of(*primals)
-        ctx.ranks = ranks_of(source.n_classes, group, loss.target.device)
-        ctx.rows = Rows(source, loss, ctx.ranks, data_group)
-        ctx.save_for_backward(*primals)
-        return ctx.rows.value()
+    ) -> tuple[torch.Tensor | None, ...]:
+        ctx.rows = rows
+        ctx.save_for_backward(g, *primals)
+        ctx.set_materialize_grads(False)
+        return _with_common_first(rows, rows.vjp(g, needs))
 
     @staticmethod
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, *grad_outputs: torch.Tensor
-    ) -> tuple[Any, ...]:
+    def backward(ctx: Any, *grad_outputs: torch.Tensor | None) -> tuple[Any, ...]:
+        """g H v and <G, v>: one collective a block of rows, one for each of the two."""
         if torch.is_grad_enabled():
             raise NotImplementedError(
-                "a loss over a process group has one derivative, and create_graph asks for a "
-                "second: leave create_graph out, or compute the loss without process_group"
+                "a loss over a process group has two derivatives, and create_graph asks for a "
+                "third: compute the loss without process_group, from log_softmax(logits)"
             )
-        primals = ctx.saved_tensors  # an error where one was changed in place
-        needs = ctx.needs_input_grad[-len(primals) :]
-        first, *others = ctx.rows.vjp(grad_outputs[0], needs)
-        if first is not None and len(primals) > 1:
-            first = ctx.ranks.total(first)
-        return None, None, None, None, first, *others
+        g, *_ = ctx.saved_tensors
+        _, _, needs_g, *needs = ctx.needs_input_grad
+        none: list[Any] = [None] * len(needs)
+        if all(tangent is None for tangent in grad_outputs):
+            return None, None, None, *none
+        slope = ctx.rows.jvp(grad_outputs) if needs_g else None
+        made = none
+        if any(needs):
+            made = _with_common_first(ctx.rows, ctx.rows.hvp(grad_outputs, g, needs))
+        return None, None, slope, *made
+
+    @staticmethod
+    def jvp(ctx: Any, *_: Any) -> Any:
+        raise NotImplementedError(_BACKWARD_ONLY)
+
+
+_BACKWARD_ONLY = (
+    "a loss over a process group has no forward mode and no torch.func: take its derivatives by "
+    "backward and double backward (create_graph=True), or compute the loss without process_group"
+)
+
+
+def _with_common_first(rows: Rows, gradients: Tensors) -> tuple[torch.Tensor | None, ...]:
+    """The gradients of a layer, that of its inputs summed over the ranks."""
+    first, *others = gradients
+    if first is not None and others:
+        first = rows.ranks.total(first)
+    return first, *others
 
 
 def with_common_divisor(
@@ -82,30 +139,7 @@ def with_common_divisor(
             if isinstance(tensor, torch.Tensor)
         }
     )
-    truth = array_of(host.target)
-    here = ops.loss_normalizer(shape, np.dtype(np.float64), truth, axis=loss.axis, **host.options)
+    dtype = np.dtype(np.float64)
+    here = ops.loss_normalizer(shape, dtype, host.truth, axis=loss.axis, **host.options)
     divisor = mean_over_ranks(here, data_group, loss.target.device)
     return loss._replace(divisor=divisor) if divisor > 0.0 else loss
-
-
-def local_part(tensor: torch.Tensor, axis: int, group: Any) -> tuple[torch.Tensor, Any]:
-    """Of a DTensor this rank's part, and the group over which it is sharded along an axis."""
-    module = sys.modules.get("torch.distributed.tensor")
-    if module is None or not isinstance(tensor, module.DTensor):
-        return tensor, group
-    dtensor: Any = tensor
-    mesh, placements = dtensor.device_mesh, dtensor.placements
-    if len(placements) != 1:
-        raise ValueError(
-            f"a DTensor on a mesh of {len(placements)} dimensions is not understood: pass its "
-            "to_local(), and as process_group the group that its classes are sharded over"
-        )
-    (placement,) = placements
-    if placement.is_replicate():
-        return dtensor.to_local(), group
-    if not placement.is_shard(axis % tensor.ndim):
-        raise ValueError(
-            f"a DTensor must be sharded along its classes, axis {axis % tensor.ndim}, or be "
-            f"replicated, but its placement is {placement}: redistribute it"
-        )
-    return dtensor.to_local(), mesh.get_group()

@@ -16,7 +16,8 @@ class OneRank:
     rank, size = 0, 1
 
     def __init__(self, n_classes: int) -> None:
-        self.offset, self.n_classes = 0, n_classes
+        self.offset = 0
+        self.n_classes = self.most_classes = n_classes
 
     def of_each(self, number: int) -> list[int]:
         """A number that each rank has, of all of them."""
@@ -39,6 +40,12 @@ class Ranks(OneRank):
         self.rank, self.size = dist.get_rank(group), dist.get_world_size(group)
         counts = self.of_each(n_classes)
         self.offset, self.n_classes = sum(counts[: self.rank]), sum(counts)
+        self.most_classes = max(counts)  # of one rank
+        if 0 in counts:
+            raise ValueError(
+                f"rank {counts.index(0)} of process_group holds none of the {self.n_classes} "
+                "classes, but each must hold one at least: split them over fewer ranks"
+            )
 
     def of_each(self, number: int) -> list[int]:
         """A number that each rank has, of all of them."""

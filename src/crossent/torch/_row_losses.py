@@ -4,27 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
-from .._arguments import (
-    as_class_mask,
-    as_normalizer,
-    as_sample_weight,
-    as_target,
-    check_choice,
-    empty_mean,
-    loss_options,
-    refuse_label,
-)
-from .._typing import Array
-from ..ops._truth import check_targets
+from .._arguments import empty_mean
 from ._loss import LossArguments
 from ._loss_rules import Needs, Tensors
 from ._ranks import OneRank, mean_over_ranks
+from ._row_arguments import row_loss_of
 from ._row_blocks import RowSource, blocks
-from ._rows import Partials, RowLoss, RowStatistics, combined, curvature, gradient, partials
-from ._tensors import array_of, tensor_of
+from ._rows import Partials, RowStatistics, combined, curvature, gradient, partials
 
 __all__ = ["Rows"]
 
@@ -48,14 +36,15 @@ class Rows:
         self, source: RowSource, loss: LossArguments, ranks: OneRank, data_group: Any = None
     ) -> None:
         self.source, self.loss, self.ranks = source, loss, ranks
-        self.row_loss = _row_loss(source, loss, ranks)
+        self.row_loss = row_loss_of(source, loss, ranks)
         source.absent = self.row_loss.row_weight == 0.0
         self.known = self._statistics()
         self._refuse_masked_targets()
         self.reduction = self._reduction(data_group)
 
     def _blocks(self) -> Any:
-        return blocks(self.source.n_rows, self.source.n_classes)
+        """As many on every rank, however many classes it has: some take a collective each."""
+        return blocks(self.source.n_rows, self.ranks.most_classes)
 
     def _statistics(self) -> RowStatistics:
         pieces = [
@@ -148,7 +137,7 @@ class Rows:
             )
             for rows in self._blocks()
         ]
-        return self._reduced(torch.cat(slopes), self.source)
+        return self._reduced(self.ranks.total(torch.cat(slopes)), self.source)
 
     def hvp(self, tangents: Tensors, g: torch.Tensor, needs: Needs) -> Tensors:
         """The Hessian's product with tangents, times a cotangent of the value."""
@@ -157,60 +146,8 @@ class Rows:
         for rows in self._blocks():
             z, dz = self.source.logits(rows), self.source.tangent(rows, tangents)
             known, row_loss = self._known(rows), self.row_loss.rows(rows)
-            self.source.add(rows, curvature(z, dz, row_loss, known, factor[rows]))
+            bent = curvature(z, dz, row_loss, known, factor[rows], self.ranks.total)
+            self.source.add(rows, bent)
             moved = gradient(z, row_loss, known, factor[rows])
             self.source.add_moved(rows, moved, tangents)
         return self._of_empty(self.source.gradients(), g)
-
-
-def _on_host(tensor: torch.Tensor | None) -> Array | None:
-    return None if tensor is None else array_of(tensor.cpu())
-
-
-def _row_loss(source: RowSource, loss: LossArguments, ranks: OneRank) -> RowLoss:
-    """Check the arguments, by the checks of the functions on arrays; labels are of all ranks."""
-    check_choice(loss.reduction, ("none", "sum", "mean"), "reduction")
-    check_choice(loss.empty, ("nan", "zero", "raise"), "empty")
-    as_normalizer(loss.normalizer if loss.divisor is None else loss.divisor)
-    shape = tuple(source.logits_like.shape)
-    axis = loss.axis % len(shape)
-    n_classes, device = shape[axis], loss.target.device
-    wide = torch.float64 if source.logits_like.dtype == torch.float64 else torch.float32
-    options = loss_options(
-        n_classes,
-        class_weight=_on_host(loss.class_weight),
-        label_smoothing=loss.label_smoothing,
-        temperature=loss.temperature,
-        softcap=loss.softcap,
-        z_loss=loss.z_loss,
-    )
-    dtype = np.dtype(np.float64 if wide == torch.float64 else np.float32)
-    target: Any = _on_host(loss.target)
-    truth = as_target(target, shape, axis, dtype, loss.ignore_index)
-    weight = torch.ones(source.n_rows, dtype=torch.float64, device=device)
-    given = as_sample_weight(_on_host(loss.sample_weight), (*shape[:axis], *shape[axis + 1 :]))
-    if given is not None:
-        weight = torch.from_numpy(given.copy()).to(device)
-    if truth.ignored is not None:
-        weight = weight.masked_fill(torch.from_numpy(truth.ignored).to(device), 0.0)
-    mask = as_class_mask(_on_host(loss.where), shape, axis)
-    owner, values = None, tensor_of(truth.values).to(device)
-    if values.ndim == 1:
-        bad = (values < 0) | (values >= ranks.n_classes)
-        if bad.any():
-            refuse_label(target, int(bad.int().argmax()), ranks.n_classes)
-        values = values - ranks.offset
-        owner = (values >= 0) & (values < n_classes)
-        values = values.clamp(0, n_classes - 1)
-    else:
-        check_targets(truth.values, dtype)
-    return RowLoss(
-        owner,
-        values,
-        weight,
-        None
-        if options.class_weight is None
-        else torch.from_numpy(options.class_weight).to(values.device, wide),
-        None if mask is None else torch.from_numpy(mask.copy()).to(device),
-        loss,
-    )

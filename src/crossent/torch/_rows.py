@@ -14,16 +14,48 @@ import torch
 
 from ._loss import LossArguments
 
-__all__ = ["Partials", "RowLoss", "RowStatistics", "combined", "curvature", "gradient", "partials"]
+__all__ = [
+    "FewTargets",
+    "Partials",
+    "RowLoss",
+    "RowStatistics",
+    "combined",
+    "curvature",
+    "gradient",
+    "partials",
+]
 
 Reduce = Callable[[torch.Tensor], torch.Tensor]
+
+
+class FewTargets(NamedTuple):
+    """Targets of some rows by a few classes of each, which may be on other ranks."""
+
+    indices: torch.Tensor  # (R, m), counted from this rank's first class
+    probabilities: torch.Tensor  # (R, m)
+    share: torch.Tensor  # (R,), of each other class that is there
+
+    def rows(self, rows: slice) -> FewTargets:
+        """Some of the rows."""
+        return FewTargets(*(column[rows] for column in self))
+
+    def dense(self, like: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """Those of this rank's classes (R, K); what is elsewhere goes into a column too many."""
+        n_rows, n_classes = like.shape
+        share = self.share.to(like.dtype).unsqueeze(1)
+        y = share.expand(n_rows, n_classes + 1).clone()
+        if mask is not None:
+            y[:, :n_classes] *= mask
+        here = (self.indices >= 0) & (self.indices < n_classes)
+        at = torch.where(here, self.indices, n_classes)
+        return y.scatter_(1, at, self.probabilities.to(like.dtype))[:, :n_classes]
 
 
 class RowLoss(NamedTuple):
     """Some rows: their truth, as this rank's classes see it, and what bends the loss."""
 
     owner: torch.Tensor | None  # (R,) bool: this rank has the label; None with targets
-    truth: torch.Tensor  # labels (R,) counted from this rank's first class, or targets (R, K)
+    truth: torch.Tensor | FewTargets  # labels (R,) from this rank's first class, targets (R, K)
     row_weight: torch.Tensor  # (R,) float64, 0 where a row is absent
     class_weight: torch.Tensor | None  # (K,)
     mask: torch.Tensor | None  # (R, K) or (K,), True where a class counts
@@ -33,12 +65,14 @@ class RowLoss(NamedTuple):
         """Some of the rows."""
         mask = self.mask if self.mask is None or self.mask.ndim == 1 else self.mask[rows]
         owner = None if self.owner is None else self.owner[rows]
-        return self._replace(
-            owner=owner, truth=self.truth[rows], row_weight=self.row_weight[rows], mask=mask
-        )
+        truth = self.truth
+        truth = truth.rows(rows) if isinstance(truth, FewTargets) else truth[rows]
+        return self._replace(owner=owner, truth=truth, row_weight=self.row_weight[rows], mask=mask)
 
     def targets(self, like: torch.Tensor) -> torch.Tensor:
         """Targets y (R, K), with a one where a label is."""
+        if isinstance(self.truth, FewTargets):
+            return self.truth.dense(like, self.mask)
         if self.owner is None:
             return self.truth.to(like.dtype)
         y = torch.zeros_like(like)
@@ -211,13 +245,14 @@ def curvature(
     row_loss: RowLoss,
     known: RowStatistics,
     factor: torch.Tensor,
+    total: Reduce,
 ) -> torch.Tensor:
-    """The Hessian's product with a tangent (R, K), of rows whose classes are all here."""
+    """The Hessian's product with a tangent (R, K); ``<p, dm>`` is summed over the ranks."""
     options, (p, g, slope, m, mass, lse) = row_loss.options, _slopes(z, row_loss, known)
     dm = slope * tangent
     if row_loss.mask is not None:
         dm = dm.masked_fill(~row_loss.mask, 0.0)
-    mean = (p * dm).sum(dim=1, keepdim=True)
+    mean = total((p * dm).sum(dim=1, keepdim=True))
     apart = p * (dm - mean)
     bent = mass * apart
     if options.z_loss > 0.0:

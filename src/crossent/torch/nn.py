@@ -6,9 +6,12 @@ from typing import Any
 
 import torch
 
+from .._arguments import TopKTargets
 from ._cross_entropy import cross_entropy
 from ._gaussian_features import gaussian_features
 from ._linear_cross_entropy import linear_cross_entropy
+from ._loss import has_labels
+from ._module_groups import ModuleGroups, classes_here, layer_of_own, take_part
 
 __all__ = ["CrossEntropyLoss", "GaussianFeatures", "LinearCrossEntropy"]
 
@@ -30,6 +33,8 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
     label_smoothing : float in [0, 1]
     temperature, softcap, z_loss, empty : optional
         What :func:`crossent.torch.cross_entropy` has beyond torch's module.
+    process_group, data_group : torch.distributed.ProcessGroup, optional
+        As in :func:`crossent.torch.cross_entropy`; ``weight`` has this rank's classes then.
 
     Notes
     -----
@@ -58,8 +63,11 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
         softcap: float | None = None,
         z_loss: float = 0.0,
         empty: str = "nan",
+        process_group: Any = None,
+        data_group: Any = None,
     ) -> None:
         super().__init__(weight, size_average, ignore_index, reduce, reduction, label_smoothing)
+        self.groups = ModuleGroups(process_group, data_group)
         self.further: dict[str, Any] = {
             "temperature": temperature, "softcap": softcap, "z_loss": z_loss, "empty": empty,
         }  # fmt: skip
@@ -67,11 +75,11 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
     def forward(
         self,
         input: torch.Tensor,
-        target: torch.Tensor,
+        target: torch.Tensor | TopKTargets,
         sample_weight: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """The loss of logits (N, K, ...) and labels (N, ...) or probabilities (N, K, ...)."""
-        labels = target.ndim < input.ndim
+        labels = has_labels(target, input)
         return cross_entropy(
             input,
             target,
@@ -82,6 +90,7 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
             label_smoothing=self.label_smoothing,
             reduction=self.reduction,
             normalizer="weight" if labels else "count",  # torch's own
+            **self.groups.keywords,
             **self.further,
         )
 
@@ -111,13 +120,30 @@ class LinearCrossEntropy(torch.nn.Module):
     label_smoothing : float in [0, 1]
     tied : torch.nn.Linear or torch.nn.Embedding, optional
         A layer whose weight (and bias) is used instead of one of its own.
-    temperature, softcap, z_loss, empty, workspace_bytes : optional
+    temperature, softcap, z_loss, empty, workspace_bytes, deterministic : optional
         What :func:`crossent.torch.linear_cross_entropy` has beyond torch's module.
+    process_group : torch.distributed.ProcessGroup, optional
+        The ranks that hold the classes between them, in order: this module holds the rows of the
+        layer that are this rank's. ``weight`` has all classes, and its part is taken here.
+    local_classes : int, optional
+        How many classes this rank holds; by default the classes are split evenly, the first ranks
+        holding one more where there is a remainder.
+    data_group : torch.distributed.ProcessGroup, optional
+        As in :func:`crossent.torch.linear_cross_entropy`.
+
+    Attributes
+    ----------
+    linear : torch.nn.Linear
+        The layer, with the same names of parameters as in torch's module.
+    classes : slice
+        The classes whose rows are here.
 
     Notes
     -----
-    The layer is the submodule ``linear``, with the same names of parameters as in torch's module.
-    Inputs are (N, n) or (n,), targets labels (N,) or probabilities (N, K).
+    Inputs are (N, n) or (n,), targets labels (N,), probabilities (N, K) or
+    :class:`crossent.TopKTargets`. Over a process group labels count all classes, probabilities are
+    those of this rank's; the state of a module that holds all classes can be loaded into one
+    that holds some; each rank saves its own.
 
     Examples
     --------
@@ -148,28 +174,36 @@ class LinearCrossEntropy(torch.nn.Module):
         z_loss: float = 0.0,
         empty: str = "nan",
         workspace_bytes: int | None = None,
+        deterministic: bool = False,
+        process_group: Any = None,
+        local_classes: int | None = None,
+        data_group: Any = None,
     ) -> None:
         super().__init__()
-        place: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.groups, self.num_classes = ModuleGroups(process_group, data_group), num_classes
+        self.classes = here = classes_here(num_classes, process_group, local_classes, device)
+        place: dict[str, Any] = {"bias": bias, "device": device, "dtype": dtype}
         own = tied is None
-        self.linear: Any = torch.nn.Linear(in_features, num_classes, bias, **place) if own else tied
-        _check_layer(self.linear, in_features, num_classes)
-        self.register_buffer("weight", weight)
+        layer = layer_of_own(in_features, here, process_group, **place) if own else tied
+        self.linear: Any = layer
+        _check_layer(layer, in_features, here.stop - here.start)
+        self.register_buffer("weight", None if weight is None else weight[here])
+        self.register_load_state_dict_pre_hook(take_part)
         self.ignore_index = -100 if ignore_index is None else ignore_index
         self.options: dict[str, Any] = {
             "reduction": reduction, "label_smoothing": label_smoothing, "temperature": temperature,
             "softcap": softcap, "z_loss": z_loss, "empty": empty,
-            "workspace_bytes": workspace_bytes,
+            "workspace_bytes": workspace_bytes, "deterministic": deterministic,
         }  # fmt: skip
 
     def forward(
         self,
         input: torch.Tensor,
-        target: torch.Tensor,
+        target: torch.Tensor | TopKTargets,
         sample_weight: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """The loss of inputs (..., n) and labels (...) or probabilities (..., K)."""
-        labels = target.ndim < input.ndim
+        labels = has_labels(target, input)
         return linear_cross_entropy(
             input,
             self.linear.weight,
@@ -179,20 +213,24 @@ class LinearCrossEntropy(torch.nn.Module):
             sample_weight=sample_weight,
             ignore_index=self.ignore_index if labels else None,
             normalizer="weight" if labels else "count",  # torch's own
+            **self.groups.keywords,
             **self.options,
         )
 
     def extra_repr(self) -> str:
-        """The options."""
-        return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+        """The options, and which classes are here where not all are."""
+        here = self.classes
+        part = f"classes {here.start}...{here.stop - 1} of {self.num_classes}, "
+        said = "" if here.stop - here.start == self.num_classes else part
+        return said + ", ".join(f"{name}={value!r}" for name, value in self.options.items())
 
 
-def _check_layer(layer: Any, in_features: int, num_classes: int) -> None:
+def _check_layer(layer: Any, in_features: int, n_classes: int) -> None:
     shape = tuple(layer.weight.shape)
-    if shape != (num_classes, in_features):
+    if shape != (n_classes, in_features):
         raise ValueError(
-            f"the tied layer's weight has shape {shape}, but in_features={in_features} and "
-            f"num_classes={num_classes} ask for {(num_classes, in_features)}"
+            f"the tied layer's weight has shape {shape}, but here in_features={in_features} and "
+            f"num_classes={n_classes} ask for {(n_classes, in_features)}"
         )
 
 
