@@ -209,7 +209,7 @@ def test_network_and_all_its_gradients_are_true(kind, dtype):
     w = rng.normal(size=(3, CENTERS)).astype(dtype)
     b = rng.normal(size=3).astype(dtype)
     network = Network(w.astype(np.float64), b.astype(np.float64), features.start())
-    centers, beta = features.centers_and_beta(features.start())
+    centers, beta, _ = features.named(features.start())
     loss, gradient = chosen.loss_and_grad(network)
     found = {
         "loss": np.array([loss]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -65,8 +65,8 @@ class Features(Protocol):
         """The features (B, n) of a batch."""
         ...
 
-    def parameters_vjp(self, parameters: Array, inputs: Array, cotangent: Array) -> Array:
-        """What comes back from dE/dfeatures (B, n) to the parameters, float64 (P,)."""
+    def forward(self, parameters: Array, inputs: Array) -> tuple[Array, Callable[[Array], Array]]:
+        """The features, and what takes dE/dfeatures (B, n) back to the parameters (P,)."""
         ...
 
     def inputs_vjp(self, parameters: Array, inputs: Array, cotangent: Array) -> Array:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._typing import Array, Batch, Batches, Features
-from .features import whitened
+from .features import Coordinates, whitened
 from .ops import LinearGradients, linear_cross_entropy_value_and_grad, softmax
 
 __all__ = ["Evaluation", "Network", "NetworkLoss", "NetworkObjective"]
@@ -60,8 +60,8 @@ class NetworkObjective:
     """Penalised mean cross-entropy of a network, as a function of one flat vector.
 
     The vector holds coordinates of W, of b (where fitted), and the features' parameters, in this
-    order. W and b are measured in whitened coordinates (see `Coordinates`) found from the
-    features at ``features_start``.
+    order. W and b are measured in ``coordinates``; without, in whitened ones (see `Coordinates`)
+    found from the features at ``features_start``.
 
     Parameters
     ----------
@@ -72,6 +72,7 @@ class NetworkObjective:
     features_start : float64 (P,)
     class_mass : float64 (K,)
         Total row weight of each class, as `crossent.data.class_mass` finds it.
+    coordinates : Coordinates, optional
 
     Attributes
     ----------
@@ -95,23 +96,28 @@ class NetworkObjective:
         loss: NetworkLoss,
         features_start: Array,
         class_mass: Array,
+        coordinates: Coordinates | None = None,
     ) -> None:
         self._batches, self.features, self.loss = batches, features, loss
         self.features_start = features_start
         self._total = float(class_mass.sum())
         self.ridge = 1.0 / (loss.C * self._total) if self._total > 0.0 else 0.0
         self.targets = _target_totals(loss, class_mass) / max(self._total, 1e-300)
-        self.coordinates = whitened(
-            batches,
-            features,
-            features_start,
-            self._row_mass,
-            curvature=1.0 / max(loss.n_classes, 4 if loss.one_logit else 3),
-            ridge=self.ridge,
-            centred=loss.fit_intercept,
-        )
+        self.coordinates = self._whitened() if coordinates is None else coordinates
         self.n_rows = 1 if loss.one_logit else loss.n_classes
         self._at: Evaluation | None = None
+
+    def _whitened(self) -> Coordinates:
+        """Coordinates in which the loss at the start is curved about alike in all directions."""
+        return whitened(
+            self._batches,
+            self.features,
+            self.features_start,
+            self._row_mass,
+            curvature=1.0 / max(self.loss.n_classes, 4 if self.loss.one_logit else 3),
+            ridge=self.ridge,
+            centred=self.loss.fit_intercept,
+        )
 
     # ------------------------------------------------------------ parameters
 
@@ -161,21 +167,21 @@ class NetworkObjective:
         first = self.loss.n_classes - self.n_rows  # the zeros of one logit are no parameters
         needs = ("inputs", "weight", "bias") if self.features.n_parameters else ("weight", "bias")
         for batch in self._batches:
-            found, back = self._of_batch(network, batch, needs)
+            phi, pull = self.features.forward(network.features, batch.inputs)
+            found, back = self._of_features(network, batch, phi, needs)
             loss += found
             gradient.weight[...] += np.asarray(back.weight)[first:]
             gradient.bias[...] += np.asarray(back.bias)[first:]
             if back.inputs is not None:
-                gradient.features[...] += self.features.parameters_vjp(
-                    network.features, batch.inputs, back.inputs
-                )
+                gradient.features[...] += pull(np.asarray(back.inputs))
         for total in gradient:
             total /= self._total
         return loss / self._total, gradient
 
     def inputs_grad(self, network: Network, batch: Batch) -> Array:
         """Gradient of the mean loss in the inputs of a batch, (B, D)."""
-        _, back = self._of_batch(network, batch, ("inputs",))
+        phi = self.features.values(network.features, batch.inputs)
+        _, back = self._of_features(network, batch, phi, ("inputs",))
         features_grad = np.asarray(back.inputs) / self._total
         return self.features.inputs_vjp(network.features, batch.inputs, features_grad)
 
@@ -186,11 +192,10 @@ class NetworkObjective:
             self._at = Evaluation(parameters.copy(), network, *self.loss_and_grad(network))
         return self._at
 
-    def _of_batch(
-        self, network: Network, batch: Batch, needs: tuple[str, ...]
+    def _of_features(
+        self, network: Network, batch: Batch, phi: Array, needs: tuple[str, ...]
     ) -> tuple[float, LinearGradients]:
-        """Summed loss of a batch, and what comes back from it through the linear layer."""
-        phi = self.features.values(network.features, batch.inputs)
+        """Summed loss of a batch's features, and what comes back through the linear layer."""
         weight, bias = self._logit_rows(network, phi.dtype)
         loss, gradients = linear_cross_entropy_value_and_grad(
             phi,

@@ -26,11 +26,11 @@ def features(kind, train_centers=True, train_beta=True, dtype=np.float64):
 @pytest.mark.parametrize("trained", TRAINED)
 def test_parameters_come_back_as_they_went_in(kind, trained):
     chosen = features(kind, *trained)
-    centers, beta = chosen.centers_and_beta(chosen.start())
+    centers, beta, _ = chosen.named(chosen.start())
     assert len(chosen.start()) == chosen.n_parameters == 12 * trained[0] + 4 * trained[1]
     whole = features(kind)
-    np.testing.assert_allclose(centers, whole.centers_and_beta(whole.start())[0], rtol=1e-15)
-    np.testing.assert_allclose(beta, whole.centers_and_beta(whole.start())[1], rtol=1e-15)
+    np.testing.assert_allclose(centers, whole.named(whole.start()).centers, rtol=1e-15)
+    np.testing.assert_allclose(beta, whole.named(whole.start()).beta, rtol=1e-15)
 
 
 @pytest.mark.parametrize("kind", ["radial", "additive"])
@@ -53,7 +53,7 @@ def test_gradients_equal_central_differences(kind, trained):
 
     # central differences at step 1e-6 are good to about 1e-10 here
     np.testing.assert_allclose(
-        chosen.parameters_vjp(start, inputs, h),
+        chosen.forward(start, inputs)[1](h),
         differences(lambda p: back(p, inputs), start),
         atol=1e-8,
     )
@@ -68,7 +68,9 @@ def test_float32_stays_float32():
     chosen = features("radial", dtype=np.float32)
     inputs = np.zeros((2, 3), dtype=np.float32)
     assert chosen.values(chosen.start(), inputs).dtype == np.float32
-    assert chosen.parameters_vjp(chosen.start(), inputs, np.ones((2, 4))).dtype == np.float64
+    phi, pull = chosen.forward(chosen.start(), inputs)
+    assert phi.dtype == np.float32
+    assert pull(np.ones((2, 4), np.float32)).dtype == np.float64
 
 
 def test_linear_features_are_the_inputs():
@@ -77,4 +79,4 @@ def test_linear_features_are_the_inputs():
     assert linear.n_features == 3
     assert linear.values(np.empty(0), inputs) is inputs
     assert linear.inputs_vjp(np.empty(0), inputs, inputs) is inputs
-    assert linear.parameters_vjp(np.empty(0), inputs, inputs).shape == (0,)
+    assert linear.forward(np.empty(0), inputs)[1](inputs).shape == (0,)

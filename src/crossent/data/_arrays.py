@@ -78,8 +78,11 @@ class ArrayBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         for start in range(0, self.n_samples, self._batch_rows):
-            rows = slice(start, start + self._batch_rows)
-            inputs = self._inputs[rows]
-            if self._transform is not None:
-                inputs = self._transform(inputs)
-            yield Batch(inputs, self._target[rows], self._weight[rows])
+            yield self.take(slice(start, start + self._batch_rows))
+
+    def take(self, rows: Array | slice) -> Batch:
+        """The batch of these rows: a slice of them, or their numbers."""
+        inputs = self._inputs[rows]
+        if self._transform is not None:
+            inputs = self._transform(inputs)
+        return Batch(inputs, self._target[rows], self._weight[rows])

@@ -208,7 +208,7 @@ class RBFClassifier(NetworkClassifier):
 
     def _keep(self, features: Features, parameters: Array) -> None:
         assert isinstance(features, GaussianFeatures)
-        self.centers_, self.beta_ = features.centers_and_beta(parameters)
+        self.centers_, self.beta_, _ = features.named(parameters)
 
     def _values(self, X: Array) -> Array:
         return gaussian_features(self._scaled(X), self.centers_, self.beta_, kind=self.kind_)

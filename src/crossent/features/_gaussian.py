@@ -1,6 +1,9 @@
-"""Gaussian features whose centers and log beta can be trained."""
+"""Gaussian features whose centers, log beta and scales of the inputs can be trained."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,13 +12,25 @@ from ..ops import gaussian_features, gaussian_features_vjp
 
 __all__ = ["GaussianFeatures"]
 
+_LEAST_EXPONENT = -60.0
+"""exp(-60) is 1e-26; what lies below adds nothing, and leads to slow denormal numbers."""
+
+
+class GaussianParameters(NamedTuple):
+    """Centers (n, D), beta (n,), and what the inputs' columns are multiplied by, (D,) or None."""
+
+    centers: Array
+    beta: Array
+    scale: Array | None
+
 
 class GaussianFeatures:
-    """Additive or radial Gaussian features (note S2), as a function of centers and log beta.
+    """Additive or radial Gaussian features (note S2), as a function of one flat vector.
 
-    The flat parameters are the centers divided by ``center_scale``, row by row, and then log beta,
-    each only where it is trained: beta_j stays positive, and a step of one means about as much
-    in either part.
+    The flat parameters are the centers divided by ``center_scale``, row by row, then log beta, then
+    the logarithms of the columns' scales, each only where it is trained: beta and scales stay
+    positive, and a step of one means about as much in every part. The features are those of
+    ``inputs * scale``; scales start at 1.
 
     Parameters
     ----------
@@ -24,9 +39,11 @@ class GaussianFeatures:
     beta : floating (n,)
         What beta is, or starts at; positive.
     kind : {"radial", "additive"}
-    train_centers, train_beta : bool
+    train_centers, train_beta : bool, default=True
         Whether they are parameters.
-    center_scale : float
+    train_scale : bool, default=False
+        Whether scales of the inputs are.
+    center_scale : float, default=1.0
         Length of a unit step of a center's coordinate.
 
     Examples
@@ -44,72 +61,140 @@ class GaussianFeatures:
         *,
         train_centers: bool = True,
         train_beta: bool = True,
+        train_scale: bool = False,
         center_scale: float = 1.0,
     ) -> None:
         self._centers, self._beta, self._kind = centers, beta, kind
-        self._train_centers, self._train_beta = train_centers, train_beta
+        self._trained = train_centers, train_beta, train_scale
         self._center_scale = center_scale
-        self._n_center_parameters = centers.size if train_centers else 0
+        sizes = (centers.size, len(beta), centers.shape[1])
+        self._ends = np.cumsum([size * on for size, on in zip(sizes, self._trained, strict=True)])
         self.n_features = len(centers)
-        self.n_parameters = self._n_center_parameters + (len(beta) if train_beta else 0)
+        self.n_parameters = int(self._ends[-1])
 
     def start(self) -> Array:
         """The parameters of the centers and beta given, float64 (P,)."""
         return self._pack(
             self._centers.astype(np.float64) / self._center_scale,
             np.log(self._beta.astype(np.float64)),
+            np.zeros(self._centers.shape[1]),
         )
 
-    def centers_and_beta(self, parameters: Array) -> tuple[Array, Array]:
-        """Centers (n, D) and beta (n,) of flat parameters, in the centers' dtype."""
-        split, dtype = self._n_center_parameters, self._centers.dtype
-        centers, beta = self._centers, self._beta
-        if self._train_centers:
-            moved = parameters[:split] * self._center_scale
-            centers = moved.reshape(self._centers.shape).astype(dtype)
-        if self._train_beta:
-            beta = np.exp(parameters[split:]).astype(dtype)
-        return centers, beta
+    def named(self, parameters: Array) -> GaussianParameters:
+        """What flat parameters stand for, in the centers' dtype."""
+        dtype = self._centers.dtype
+        centers, log_beta, log_scale = np.split(parameters, self._ends[:-1])
+        train_centers, train_beta, train_scale = self._trained
+        return GaussianParameters(
+            (centers * self._center_scale).reshape(self._centers.shape).astype(dtype)
+            if train_centers
+            else self._centers,
+            np.exp(log_beta).astype(dtype) if train_beta else self._beta,
+            np.exp(log_scale).astype(dtype) if train_scale else None,
+        )
 
     def values(self, parameters: Array, inputs: Array) -> Array:
         """The features (B, n)."""
-        centers, beta = self.centers_and_beta(parameters)
-        return gaussian_features(inputs, centers, beta, kind=self._kind)
+        centers, beta, scale = self.named(parameters)
+        scaled = inputs if scale is None else inputs * scale
+        return gaussian_features(scaled, centers, beta, kind=self._kind)
 
-    def parameters_vjp(self, parameters: Array, inputs: Array, cotangent: Array) -> Array:
-        """Gradient in the flat parameters, float64 (P,): dE/dlog beta = beta dE/dbeta."""
-        if self.n_parameters == 0:
-            return np.empty(0)
-        centers, beta = self.centers_and_beta(parameters)
-        needs = [
-            name
-            for name, trained in (("centers", self._train_centers), ("beta", self._train_beta))
-            if trained
-        ]
-        found = gaussian_features_vjp(
-            inputs, centers, beta, cotangent, kind=self._kind, needs=needs
-        )
-        parts = []
-        if found.centers is not None:
-            parts.append(found.centers.astype(np.float64).ravel() * self._center_scale)
-        if found.beta is not None:
-            parts.append(found.beta.astype(np.float64) * beta)
-        return np.concatenate(parts)
+    def forward(self, parameters: Array, inputs: Array) -> tuple[Array, Callable[[Array], Array]]:
+        """The features (B, n), and what takes dE/dfeatures (B, n) to the parameters' gradient.
+
+        The gradient is (P,), of the parameters' dtype: dE/dlog beta = beta dE/dbeta, and for the
+        scale a_s of a column ``dE/dlog a_s = sum_i x_is a_s dE/d(x_is a_s)``.
+
+        Notes
+        -----
+        Radial features are found by one matrix product here, their exponents off by about
+        ``beta (|x|^2 + |c|^2)`` roundings: for training, where exactness to the last figure is not
+        asked for. The gradient takes one product more, as the features are still there.
+        """
+        found = self.named(parameters)
+        scaled = inputs if found.scale is None else inputs * found.scale
+        way = _radial if self._kind == "radial" else _additive
+        phi, back = way(scaled, found, self._trained)
+
+        def pull(cotangent: Array) -> Array:
+            if not self.n_parameters:
+                return np.empty(0, parameters.dtype)
+            centers, log_beta, log_scale = back(cotangent)
+            if self._trained[0]:
+                centers = centers * self._center_scale
+            return self._pack(centers, log_beta, log_scale).astype(parameters.dtype, copy=False)
+
+        return phi, pull
 
     def inputs_vjp(self, parameters: Array, inputs: Array, cotangent: Array) -> Array:
         """Gradient in the inputs (B, D)."""
-        centers, beta = self.centers_and_beta(parameters)
+        centers, beta, scale = self.named(parameters)
+        scaled = inputs if scale is None else inputs * scale
         found = gaussian_features_vjp(
-            inputs, centers, beta, cotangent, kind=self._kind, needs=("inputs",)
+            scaled, centers, beta, cotangent, kind=self._kind, needs=("inputs",)
         ).inputs
         assert found is not None
-        return found
+        return found if scale is None else found * scale
 
-    def _pack(self, centers: Array, log_beta: Array) -> Array:
-        empty = np.empty(0)
+    def _pack(self, *parts: Array) -> Array:
+        """One flat vector of the parts that are trained."""
         return np.concatenate(
-            [
-                centers.ravel() if self._train_centers else empty,
-                log_beta if self._train_beta else empty,
-            ]
+            [np.empty(0, parts[0].dtype)]
+            + [part.ravel() for part, on in zip(parts, self._trained, strict=True) if on]
         )
+
+
+_Back = Callable[[Array], tuple[Array, Array, Array]]
+"""From dE/dfeatures to the gradients in centers, log beta and log scale."""
+
+
+def _radial(
+    inputs: Array, found: GaussianParameters, trained: tuple[bool, bool, bool]
+) -> tuple[Array, _Back]:
+    """Features by ``-beta |x - c|^2 = 2 beta <x, c> - beta |x|^2 - beta |c|^2``, and back.
+
+    With P = h phi: ``dE/dc = 2 beta (P^T x - c sum_i P)``, ``dE/dlog beta = sum_i P log phi``, and
+    ``dE/dlog a_s = 2 sum_j c_js beta_j (P^T x)_js - 2 sum_i x_is^2 (P beta)_i``.
+    """
+    centers, beta, _ = found
+    of_inputs = np.einsum("is,is->i", inputs, inputs)
+    of_centers = beta * np.einsum("js,js->j", centers, centers)
+    exponents = inputs @ (2 * beta[:, None] * centers).T
+    exponents -= of_inputs[:, None] * beta
+    exponents -= of_centers
+    np.clip(exponents, _LEAST_EXPONENT, 0, out=exponents)
+    phi = np.exp(exponents)
+
+    def back(cotangent: Array) -> tuple[Array, Array, Array]:
+        pulls = cotangent * phi
+        products, totals = pulls.T @ inputs, pulls.sum(axis=0)
+        of_scale = np.empty(0, phi.dtype)
+        if trained[2]:
+            of_scale = beta @ (centers * products) - (pulls @ beta) @ np.square(inputs)
+            of_scale *= 2
+        products -= centers * totals[:, None]
+        products *= 2 * beta[:, None]
+        return products, np.einsum("ij,ij->j", pulls, exponents), of_scale
+
+    return phi, back
+
+
+def _additive(
+    inputs: Array, found: GaussianParameters, trained: tuple[bool, bool, bool]
+) -> tuple[Array, _Back]:
+    """Features by the kernel, which forms every exponential anew on the way back."""
+    centers, beta, _ = found
+    needs = [name for name, on in zip(("centers", "beta", "inputs"), trained, strict=True) if on]
+
+    def back(cotangent: Array) -> tuple[Array, Array, Array]:
+        nothing = np.empty(0, beta.dtype)
+        gradients = gaussian_features_vjp(
+            inputs, centers, beta, cotangent, kind="additive", needs=needs
+        )
+        return (
+            nothing if gradients.centers is None else gradients.centers,
+            nothing if gradients.beta is None else gradients.beta * beta,
+            nothing if gradients.inputs is None else (gradients.inputs * inputs).sum(axis=0),
+        )
+
+    return gaussian_features(inputs, centers, beta, kind="additive"), back

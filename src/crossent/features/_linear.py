@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .._typing import Array
@@ -31,9 +33,9 @@ class LinearFeatures:
         """The inputs (B, D)."""
         return inputs
 
-    def parameters_vjp(self, parameters: Array, inputs: Array, cotangent: Array) -> Array:
-        """No parameters: float64 (0,)."""
-        return np.empty(0)
+    def forward(self, parameters: Array, inputs: Array) -> tuple[Array, Callable[[Array], Array]]:
+        """The inputs (B, D), and the way back to no parameters at all."""
+        return inputs, lambda cotangent: np.empty(0)
 
     def inputs_vjp(self, parameters: Array, inputs: Array, cotangent: Array) -> Array:
         """The cotangent (B, D) itself."""
