@@ -90,6 +90,8 @@ inline void* output_of(PyObject* object, const char* name, int dtype, int64_t ro
   return numbers_like(object, name, dtype, rows, columns, true);
 }
 
+constexpr int64_t kItemSize[] = {2, 2, 4, 8};  // by dtype
+
 inline int compute_dtype(int dtype) { return dtype == kFloat64 ? kFloat64 : kFloat32; }
 
 }  // namespace crossent

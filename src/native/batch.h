@@ -2,6 +2,8 @@
 // of them share vectors, one lane a row.
 #pragma once
 
+#include <stdlib.h>
+
 #include "lanes.h"
 #include "row_lanes.h"
 
@@ -72,25 +74,39 @@ INLINE Vec<Compute<T>> maxima(const Batch<T>& batch) {
 // ---------------------------------------------------------------- exponentials
 
 // Where the exponentials of a batch wait: beside its results, whose memory may still be on its way, or in
-// them where they are too many.
+// them where they are too many. Results that pass the caches by are no place to wait in: a long row has
+// memory of its own then, for the time of the call; where that is too much, nothing passes the caches by.
 template <class T>
 struct Kept {
   using C = Compute<T>;
   static constexpr bool kNarrow = sizeof(T) != sizeof(C);  // results have no room for them
   static constexpr int64_t kLongest = (kNarrow ? 4 : 1) * kBatchNumbers<C>;
+  static constexpr int64_t kMostBytes = 1 << 20;
 
+  const int64_t count;
+  C* const long_row;  // or null
+  const bool streamed;
   alignas(64) C numbers[kLongest + Batch<T>::kRows * kLanes<C>];
 
+  INLINE Kept(int64_t count, bool streamed)
+      : count(count),
+        long_row(streamed && !holds(count) && bytes() <= kMostBytes ? (C*)aligned_alloc(64, bytes()) : nullptr),
+        streamed(streamed && (holds(count) || long_row || kNarrow)) {}
+  INLINE ~Kept() { free(long_row); }
+  Kept(const Kept&) = delete;
+
   INLINE static bool holds(int64_t count) { return count <= kLongest; }
-  INLINE static bool has_room(int64_t count) { return !kNarrow || holds(count); }
-  INLINE static int64_t stride(int64_t count) { return (count + kLanes<C> - 1) / kLanes<C> * kLanes<C>; }
-  INLINE C* row(int r, int64_t count, T* out) {  // null where there is no room
-    if (holds(count)) return numbers + r * stride(count);
-    if constexpr (kNarrow)
-      return nullptr;
-    else
-      return out;
+  // Where those of row r wait, or null: they are computed again.
+  INLINE auto rows(T* out) {
+    C* const first = holds(count) ? numbers : kNarrow || streamed ? long_row : (C*)out;  // one row, if too long
+    return [first, apart = stride()](int r) INLINED { return first ? first + r * apart : nullptr; };
   }
+  // Results that are on their way while the exponentials are computed, or null.
+  INLINE const T* expected(const T* out) const { return streamed ? nullptr : out; }
+
+ private:
+  INLINE int64_t stride() const { return (count + kLanes<C> - 1) / kLanes<C> * kLanes<C>; }
+  INLINE size_t bytes() const { return size_t(stride()) * sizeof(C); }
 };
 
 // The running sums of the rows of a batch, folded once for all of them.
@@ -144,8 +160,9 @@ INLINE Sum<C> sum_terms(int64_t count, Term term) {
 // What every number of a row is taken with.
 template <class C>
 struct Bounds {
-  Vec<C> top, power;  // of the shifted numbers
-  int64_t tied = 0;   // numbers that are the largest
+  Vec<C> top, power;      // of the shifted numbers
+  C* kept;                // where its exponentials wait, or null
+  int64_t tied = 0;       // numbers that are the largest
 };
 
 // How far ahead of the numbers that are worked on memory is asked for: the next batch, and the results.
@@ -160,11 +177,11 @@ struct Ahead {
   static constexpr int64_t kFarAhead = 2048, kNear = 65536, kFar = 16384;
 };
 
-// Sums of term(bounds, x, r, k, n) over the rows of a batch, x being the shifted number k of row r. Results, if
-// any are to follow, are asked for on the way.
-template <class T, class Term>
+// Sums of term(bounds, x, k, n) over the rows of a batch, x being the shifted number k of a row. Results, if any
+// are to follow, are asked for on the way.
+template <class T, class KeptRow, class Term>
 INLINE Pair<PerRow<Compute<T>>> sum_batch(const Batch<T>& batch, const T* out, const PowerShift<Compute<T>>& shift,
-                                          Vec<Compute<T>> maximum, Vec<Compute<T>>& ties, Term term) {
+                                          Vec<Compute<T>> maximum, Vec<Compute<T>>& ties, KeptRow kept, Term term) {
   using C = Compute<T>;
   const ByRow<C> top(maximum - shift.subtracted), subtracted(shift.subtracted), power(shift.exponent);
   const Ahead ahead(batch);
@@ -172,12 +189,12 @@ INLINE Pair<PerRow<Compute<T>>> sum_batch(const Batch<T>& batch, const T* out, c
   for (int r = 0; r < batch.rows; ++r) {
     const T* z = batch.row(r);
     const T* results = out ? out + r * batch.count + ahead.results : z;
-    Bounds<C> bounds{top[r], power[r]};
+    Bounds<C> bounds{top[r], power[r], kept(r)};
     const auto walk = [&](auto shifted) INLINED {
       sums.put(r, sum_terms<C>(batch.count, [&](int64_t k, auto n) INLINED {
         __builtin_prefetch(z + k + ahead.numbers, 0, 2);
-        if (out) __builtin_prefetch(results + k, 1, 2);
-        return term(bounds, minus(load(z + k, n, -C(kInf)), shifted), r, k, n);
+        __builtin_prefetch(results + k, 1, 2);
+        return term(bounds, minus(load(z + k, n, -C(kInf)), shifted), k, n);
       }));
     };
     if (subtracted.lane[r] == 0)
@@ -197,10 +214,11 @@ INLINE RowSums<Compute<T>> log_sum_batch(const Batch<T>& batch, const T* out, Ve
   using C = Compute<T>;
   const PowerShift<C> shift(maximum);
   Vec<C> ties{};
-  const auto term = [](Bounds<C>& row, Vec<C> x, int, int64_t, auto) INLINED {
+  const auto none = [](int) INLINED { return (C*)nullptr; };
+  const auto term = [](Bounds<C>& row, Vec<C> x, int64_t, auto) INLINED {
     return exp_apart(x, row.power, row.top, row.tied);
   };
-  const Pair<PerRow<C>> below = sum_batch(batch, out, shift, maximum, ties, term);
+  const Pair<PerRow<C>> below = sum_batch(batch, out, shift, maximum, ties, none, term);
   return row_sums(shift, maximum, below, ties);
 }
 
@@ -210,13 +228,13 @@ INLINE RowSums<Compute<T>> keep_parted(const Batch<T>& batch, T* out, Kept<T>& k
   using C = Compute<T>;
   const PowerShift<C> shift(maximum);
   Vec<C> ties{};
-  const auto term = [&](Bounds<C>& row, Vec<C> x, int r, int64_t k, auto n) INLINED {
+  const auto term = [&](Bounds<C>& row, Vec<C> x, int64_t k, auto n) INLINED {
     const Vec<C> e = exp_fitting(x, row.power);
-    if (Kept<T>::has_room(batch.count)) store(kept.row(r, batch.count, out) + k, n, e);
+    if (row.kept) store(row.kept + k, n, e);
     row.tied += count_equal(x, row.top);
     return select(x == row.top, Vec<C>{}, e);
   };
-  const Pair<PerRow<C>> below = sum_batch(batch, out, shift, maximum, ties, term);
+  const Pair<PerRow<C>> below = sum_batch(batch, kept.expected(out), shift, maximum, ties, kept.rows(out), term);
   return row_sums(shift, maximum, below, ties);
 }
 
@@ -229,13 +247,13 @@ INLINE Pair<PerRow<Compute<T>>> keep_whole(const Batch<T>& batch, T* out, Kept<T
   using C = Compute<T>;
   const PowerShift<C> shift(maximum);
   Vec<C> ties{};
-  const auto term = [&](Bounds<C>& row, Vec<C> x, int r, int64_t k, auto n) INLINED {
+  const auto term = [&](Bounds<C>& row, Vec<C> x, int64_t k, auto n) INLINED {
     const Vec<C> e = exp_for_softmax(x, row.power);
-    if (Kept<T>::has_room(batch.count)) store(kept.row(r, batch.count, out) + k, n, e);
+    if (row.kept) store(row.kept + k, n, e);
     return e;
   };
   const Vec<C> top = exp_for_softmax(maximum - shift.subtracted, shift.exponent);
-  return with_exact_top(shift, maximum, top, sum_batch(batch, out, shift, maximum, ties, term));
+  return with_exact_top(shift, maximum, top, sum_batch(batch, kept.expected(out), shift, maximum, ties, kept.rows(out), term));
 }
 
 }  // namespace

@@ -87,6 +87,7 @@ double cross_entropy_rows(handle logits, handle target, handle row_weight, doubl
   call.gradient_factor = gradient_factor;
   call.loss = losses(loss, z.rows);
   if (!gradient.is_none()) call.out = output_of(gradient.ptr(), "gradient", z.dtype, z.rows, z.columns);
+  call.streamed = streams(z, 2, call.out);
   if (call.labels && given.plain())
     return run_summed(kernels->cross_entropy[z.dtype], call, z.rows, row_grain(z), row_cost(z, kCheap));
   return run_summed(kernels->cross_entropy_general[z.dtype], call, z.rows, row_grain(z), row_cost(z, kGeneral));

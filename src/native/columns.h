@@ -32,7 +32,7 @@ void columns(const ColumnsCall& call, int64_t begin, int64_t end) {
     const Tile2D<T> tile(call, item);
     const int64_t at = tile.number(call), K = call.n_classes;
     turn((const T*)call.logits + at, call.inner, buffer, K, K, tile.width);
-    rows(RowsCall{buffer, nullptr, buffer, K}, 0, tile.width);
+    rows(RowsCall{buffer, nullptr, buffer, K, false}, 0, tile.width);
     turn((const C*)buffer, K, (T*)call.out + at, call.inner, tile.width, K);
   }
 }
@@ -46,7 +46,7 @@ void reduced_columns(const ColumnsCall& call, int64_t begin, int64_t end) {
     const Tile2D<T> tile(call, item);
     const int64_t K = call.n_classes;
     turn((const T*)call.logits + tile.number(call), call.inner, buffer, K, K, tile.width);
-    rows(RowsCall{buffer, nullptr, results, K}, 0, tile.width);
+    rows(RowsCall{buffer, nullptr, results, K, false}, 0, tile.width);
     T* out = (T*)call.out + tile.row(call);
     sweep<C>(tile.width, [&](int64_t i, auto n) INLINED { store(out + i, n, load(results + i, n)); });
   }

@@ -12,7 +12,7 @@ constexpr int64_t kShort = 4096, kLong = 65536;
 
 template <class T>
 INLINE void expect_results(const T* out, int64_t count, int64_t k) {
-  __builtin_prefetch(out + k + (count < kShort ? kShort / 2 : 0), 1, 2);
+  if (out) __builtin_prefetch(out + k + (count < kShort ? kShort / 2 : 0), 1, 2);
 }
 template <class T>
 INLINE void expect_rows(const T* a, const T* b, int64_t count, int64_t k) {
@@ -21,7 +21,7 @@ INLINE void expect_rows(const T* a, const T* b, int64_t count, int64_t k) {
   __builtin_prefetch(b + ahead, 0, 2);
 }
 
-// <weight(a), b>, on the way to `out`
+// <weight(a), b>, on the way to `out`, or to nothing that is expected soon
 template <class T, class Weight>
 INLINE double inner_product(const T* a, const T* b, const T* out, int64_t count, Weight weight) {
   using C = Compute<T>;
@@ -46,22 +46,23 @@ INLINE double sum_row(const T* row, const T* out, int64_t count) {
 }
 
 template <class T>
-INLINE void softmax_vjp_row(const T* p, const T* g, T* out, int64_t count) {
+INLINE void softmax_vjp_row(const T* p, const T* g, T* out, int64_t count, bool streamed) {
   using C = Compute<T>;
-  const Vec<C> mean = splat(C(inner_product(p, g, out, count, [](Vec<C> x) INLINED { return x; })));
-  sweep<C>(count, [&](int64_t k, auto n) INLINED {
+  const T* expected = streamed ? nullptr : out;
+  const Vec<C> mean = splat(C(inner_product(p, g, expected, count, [](Vec<C> x) INLINED { return x; })));
+  sweep_into(out, count, streamed, [&](int64_t k, auto n) INLINED {
     expect_rows(p, g, count, k);
-    store(out + k, n, load(p + k, n) * (load(g + k, n) - mean));
+    return load(p + k, n) * (load(g + k, n) - mean);
   });
 }
 
 template <class T>
-INLINE void log_softmax_vjp_row(const T* q, const T* g, T* out, int64_t count) {
+INLINE void log_softmax_vjp_row(const T* q, const T* g, T* out, int64_t count, bool streamed) {
   using C = Compute<T>;
-  const Vec<C> total = splat(C(sum_row(g, out, count)));
-  sweep<C>(count, [&](int64_t k, auto n) INLINED {
+  const Vec<C> total = splat(C(sum_row(g, streamed ? nullptr : out, count)));
+  sweep_into(out, count, streamed, [&](int64_t k, auto n) INLINED {
     expect_rows(q, g, count, k);
-    store(out + k, n, fma(-exp(load(q + k, n)), total, load(g + k, n)));
+    return fma(-exp(load(q + k, n)), total, load(g + k, n));
   });
 }
 
@@ -97,23 +98,28 @@ struct Rows {
   const T *first, *second;
   T* out;
   int64_t count;
+  bool streamed;
 
   INLINE Rows(const RowsCall& call)
-      : first((const T*)call.first), second((const T*)call.second), out((T*)call.out), count(call.n_classes) {}
+      : first((const T*)call.first),
+        second((const T*)call.second),
+        out((T*)call.out),
+        count(call.n_classes),
+        streamed(call.streamed) {}
 };
 
 template <class T>
 void softmax_vjp_rows(const RowsCall& call, int64_t begin, int64_t end) {
   const Rows<T> rows(call);
   for (int64_t i = begin * rows.count; i < end * rows.count; i += rows.count)
-    softmax_vjp_row(rows.first + i, rows.second + i, rows.out + i, rows.count);
+    softmax_vjp_row(rows.first + i, rows.second + i, rows.out + i, rows.count, rows.streamed);
 }
 
 template <class T>
 void log_softmax_vjp_rows(const RowsCall& call, int64_t begin, int64_t end) {
   const Rows<T> rows(call);
   for (int64_t i = begin * rows.count; i < end * rows.count; i += rows.count)
-    log_softmax_vjp_row(rows.first + i, rows.second + i, rows.out + i, rows.count);
+    log_softmax_vjp_row(rows.first + i, rows.second + i, rows.out + i, rows.count, rows.streamed);
 }
 
 template <class T>

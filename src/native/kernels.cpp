@@ -20,6 +20,12 @@ namespace {
 // A kernel for rows of a few classes, another for longer ones.
 template <auto few, auto many, class Call>
 auto by_length(const Call& call, int64_t begin, int64_t end) {
+  const StreamEnd end_of_stream{call.streamed};
+  return (call.n_classes <= kSmall ? few : many)(call, begin, end);
+}
+
+template <auto few, auto many>
+auto columns_by_length(const ColumnsCall& call, int64_t begin, int64_t end) {
   return (call.n_classes <= kSmall ? few : many)(call, begin, end);
 }
 
@@ -31,7 +37,7 @@ auto by_length(const Call& call, int64_t begin, int64_t end) {
 #define COLUMNS(walk, name)                                                                          \
   {COLUMNS_OF(walk, name, Float16), COLUMNS_OF(walk, name, BFloat16), COLUMNS_OF(walk, name, float), \
    COLUMNS_OF(walk, name, double)}
-#define COLUMNS_OF(walk, name, T) by_length<name##_few_columns<T>, walk<T, name##_rows<Compute<T>>>>
+#define COLUMNS_OF(walk, name, T) columns_by_length<name##_few_columns<T>, walk<T, name##_rows<Compute<T>>>>
 #define GENERAL(T) loss_columns<T, cross_entropy_general_rows<Compute<T>>>
 
 extern const KernelTable kernels;

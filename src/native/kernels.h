@@ -13,6 +13,7 @@ struct RowsCall {
   const void* second;  // cotangent or tangent
   void* out;
   int64_t n_classes;
+  bool streamed;       // results pass the caches by
 };
 
 struct CrossEntropyCall {
@@ -30,6 +31,7 @@ struct CrossEntropyCall {
   double* loss;               // (M,); may be null where the sum is enough
   double* loss_tangent;       // (M,)
   void* out;                  // (M, K): gradient or Hessian-vector product; may be null
+  bool streamed;              // the gradient passes the caches by
 };
 
 // Classes along the middle axis of (outer, K, inner).

@@ -147,6 +147,45 @@ INLINE void store(T* to, int n, F32 x) {
   store_bits(&to->bits, n, narrow_bits(T{}, x));
 }
 
+// A whole vector that passes the caches by; `to` is a multiple of its size.
+INLINE void stream_bits(void* to, F32 x) {
+#if defined(__AVX512F__)
+  _mm512_stream_ps((float*)to, x);
+#elif defined(__AVX2__)
+  _mm256_stream_ps((float*)to, x);
+#elif defined(__x86_64__)
+  _mm_stream_ps((float*)to, x);
+#else
+  __builtin_memcpy(to, &x, sizeof x);
+#endif
+}
+INLINE void stream_bits(void* to, U16Half x) {
+#if defined(__AVX512F__)
+  _mm256_stream_si256((__m256i*)to, (__m256i)x);
+#elif defined(__AVX2__)
+  _mm_stream_si128((__m128i*)to, (__m128i)x);
+#elif defined(__x86_64__)
+  _mm_stream_si64((long long*)to, (long long)x);
+#else
+  __builtin_memcpy(to, &x, sizeof x);
+#endif
+}
+// Whatever it was that passed the caches by is in memory where this ends.
+struct StreamEnd {
+  bool streamed;
+  INLINE ~StreamEnd() {
+#if defined(__x86_64__)
+    if (streamed) _mm_sfence();
+#endif
+  }
+};
+INLINE void stream(float* to, F32 x) { stream_bits(to, x); }
+INLINE void stream(double* to, F64 x) { stream_bits(to, (F32)x); }
+template <class T>
+INLINE void stream(T* to, F32 x) {
+  stream_bits(to, narrow_bits(T{}, x));
+}
+
 // One number, by the same conversions.
 template <class T>
 INLINE Compute<T> load_one(const T* from) {

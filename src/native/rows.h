@@ -7,28 +7,28 @@
 namespace crossent::CROSSENT_ISA {
 namespace {
 
-template <class T>
-INLINE void scale_batch(const Batch<T>& batch, T* out, Kept<T>& kept, const RowScale<Compute<T>>& scale) {
+template <class T, class KeptRow>
+INLINE void scale_batch(const Batch<T>& batch, T* out, bool streamed, KeptRow kept, const RowScale<Compute<T>>& scale) {
   using C = Compute<T>;
   const ByRow<C> highs(scale.high), lows(scale.low);
   for (int r = 0; r < batch.rows; ++r) {
-    const C* from = kept.row(r, batch.count, out);
-    T* to = out + r * batch.count;
+    const C* from = kept(r);
     const Vec<C> high = highs[r], low = lows[r];
-    sweep<C>(batch.count, [&](int64_t k, auto n) INLINED { store(to + k, n, multiply(load(from + k, n), high, low)); });
+    sweep_into(out + r * batch.count, batch.count, streamed,
+               [&](int64_t k, auto n) INLINED { return multiply(load(from + k, n), high, low); });
   }
 }
 
 // The last walk over a row whose exponentials found no room: they are computed again.
 template <class T, class Exponential>
-INLINE void scale_again(const Batch<T>& batch, T* out, const RowScale<Compute<T>>& scale, Vec<Compute<T>> maximum,
+INLINE void scale_again(const Batch<T>& batch, T* out, bool streamed, const RowScale<Compute<T>>& scale, Vec<Compute<T>> maximum,
                         Exponential exponential) {
   using C = Compute<T>;
   const PowerShift<C> shift(maximum);
   const ByRow<C> highs(scale.high), lows(scale.low), subtracted(shift.subtracted), exponent(shift.exponent);
   const Vec<C> high = highs[0], low = lows[0], s = subtracted[0], power = exponent[0];
-  sweep<C>(batch.count, [&](int64_t k, auto n) INLINED {
-    store(out + k, n, multiply(exponential(load(batch.z + k, n) - s, power), high, low));
+  sweep_into(out, batch.count, streamed, [&](int64_t k, auto n) INLINED {
+    return multiply(exponential(load(batch.z + k, n) - s, power), high, low);
   });
 }
 
@@ -37,10 +37,11 @@ template <class T>
 INLINE void weigh_batch(const Batch<T>& batch, T* out, Kept<T>& kept, Vec<Compute<T>> maximum,
                         const RowScale<Compute<T>>& scale) {
   using V = Vec<Compute<T>>;
-  if (Kept<T>::has_room(batch.count))
-    scale_batch(batch, out, kept, scale);
+  const auto rows = kept.rows(out);
+  if (rows(0))
+    scale_batch(batch, out, kept.streamed, rows, scale);
   else
-    scale_again(batch, out, scale, maximum, [](V x, V power) INLINED { return exp_quick(x, power); });
+    scale_again(batch, out, kept.streamed, scale, maximum, [](V x, V power) INLINED { return exp_quick(x, power); });
 }
 
 template <class T>
@@ -55,7 +56,7 @@ INLINE void softmax_of_batch(const Batch<T>& batch, T* out, Kept<T>& kept, const
 
 template <class T>
 void softmax_rows(const RowsCall& call, int64_t begin, int64_t end) {
-  Kept<T> kept;
+  Kept<T> kept(call.n_classes, call.streamed);
   batches((const T*)call.first, call.n_classes, begin, end, [&](const Batch<T>& batch, int64_t i) INLINED {
     softmax_of_batch(batch, (T*)call.out + i * call.n_classes, kept, constant<Compute<T>>(1));
   });
@@ -63,7 +64,7 @@ void softmax_rows(const RowsCall& call, int64_t begin, int64_t end) {
 
 template <class T>
 void logsumexp_vjp_rows(const RowsCall& call, int64_t begin, int64_t end) {
-  Kept<T> kept;
+  Kept<T> kept(call.n_classes, call.streamed);
   batches((const T*)call.first, call.n_classes, begin, end, [&](const Batch<T>& batch, int64_t i) INLINED {
     const PerRow<Compute<T>> factor = per_row(load((const T*)call.second + i, batch.rows));
     softmax_of_batch(batch, (T*)call.out + i * call.n_classes, kept, factor);
@@ -75,13 +76,13 @@ void log_softmax_rows(const RowsCall& call, int64_t begin, int64_t end) {
   using C = Compute<T>;
   batches((const T*)call.first, call.n_classes, begin, end, [&](const Batch<T>& batch, int64_t i) INLINED {
     const Vec<C> maximum = maxima(batch);
-    const Pair<Vec<C>> lse = lse_of(maximum, log_sum_batch(batch, (T*)call.out + i * batch.count, maximum));
+    const T* expected = call.streamed ? nullptr : (T*)call.out + i * batch.count;
+    const Pair<Vec<C>> lse = lse_of(maximum, log_sum_batch(batch, expected, maximum));
     const ByRow<C> highs(lse.high + (maximum - maximum)), lows(lse.low);
     for (int r = 0; r < batch.rows; ++r) {
-      T* out = (T*)call.out + (i + r) * batch.count;
       const Vec<C> high = highs[r], low = lows[r];
-      sweep<C>(batch.count, [&](int64_t k, auto n) INLINED {
-        store(out + k, n, log_probability<C>(load(batch.row(r) + k, n), high, low));
+      sweep_into((T*)call.out + (i + r) * batch.count, batch.count, call.streamed, [&](int64_t k, auto n) INLINED {
+        return log_probability<C>(load(batch.row(r) + k, n), high, low);
       });
     }
   });
@@ -102,7 +103,7 @@ void logsumexp_rows(const RowsCall& call, int64_t begin, int64_t end) {
 template <class T>
 double cross_entropy_rows(const CrossEntropyCall& call, int64_t begin, int64_t end) {
   using C = Compute<T>;
-  Kept<T> kept;
+  Kept<T> kept(call.n_classes, call.streamed);
   double total = 0;
   batches((const T*)call.logits, call.n_classes, begin, end, [&](const Batch<T>& batch, int64_t i) INLINED {
     T* out = call.out ? (T*)call.out + i * batch.count : nullptr;

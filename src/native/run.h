@@ -2,6 +2,7 @@
 #pragma once
 
 #include <Python.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +17,27 @@ constexpr double kWorthUnlocking = 10'000;  // nanoseconds of work that pay for 
 
 // What a number costs about, in nanoseconds: it decides on threads and the GIL, never on a result.
 constexpr double kCheap = 0.5, kGeneral = 4, kPerRow = 20, kOfLabel = 0.25;
+
+// Whether memory has been written before. What has not is cleared by the system first, and so in the caches.
+inline bool is_resident(const void* memory) {
+  static const uintptr_t page = uintptr_t(sysconf(_SC_PAGESIZE));
+#if defined(__linux__)
+  unsigned char resident = 0;
+#else
+  char resident = 0;
+#endif
+  return mincore((void*)(uintptr_t(memory) / page * page), 1, &resident) == 0 && (resident & 1);
+}
+
+// Results pass the caches by where a call touches more memory than they hold, so that no results would be found
+// there: a store then need not read what it replaces. Rows are to be long, for lines that two rows share lose.
+constexpr int64_t kStreamedBytes = 128 << 20, kStreamedRow = 512;
+
+inline bool streams(const Numbers& rows, int arrays, const void* out) {
+  const int64_t row = rows.columns * kItemSize[rows.dtype];
+  if (arrays * rows.rows * row < kStreamedBytes || rows.columns < kStreamedRow || !out || out == rows.data) return false;
+  return is_resident((const char*)out + rows.rows / 2 * row);
+}
 
 // Takes the GIL back. An interpreter that has begun to exit ends the thread instead, by unwinding its stack
 // where the system does that; it must not pass through C++ frames, so such a thread waits for the end here.

@@ -24,6 +24,19 @@ INLINE void sweep_groups(int64_t count, Whole whole, Step step) {
   if (k < count) step(k, int(count - k));
 }
 
+// to[k] = value(k, n) as in a sweep; past the caches, where they are `streamed`.
+template <class T, class Value>
+INLINE void sweep_into(T* to, int64_t count, bool streamed, Value value) {
+  using C = Compute<T>;
+  if (!streamed) return sweep<C>(count, [&](int64_t k, auto n) INLINED { store(to + k, n, value(k, n)); });
+  constexpr int64_t kVector = kLanes<C> * int64_t(sizeof(T));
+  const int64_t before = (kVector - int64_t(uintptr_t(to) % kVector)) % kVector / int64_t(sizeof(T));
+  int64_t k = before < count ? before : count;
+  if (k > 0) store(to, int(k), value(0, int(k)));
+  for (; k + kLanes<C> <= count; k += kLanes<C>) stream(to + k, value(k, Full{}));
+  if (k < count) store(to + k, int(count - k), value(k, int(count - k)));
+}
+
 template <class C>
 INLINE C largest_lane(Vec<C> x) {
   C lanes[kLanes<C>];

@@ -80,6 +80,27 @@ def test_place_alignment_and_other_rows(dtype: Any) -> None:
                     assert expected[pick].tobytes() == found.tobytes(), (name, shape, offset)
 
 
+STREAMED = [
+    *("softmax", "log_softmax", "softmax_vjp", "log_softmax_vjp", "logsumexp_vjp"),
+    "cross_entropy labels",
+]
+
+
+@native_only
+@pytest.mark.parametrize("n_classes", [701, 20_001, 300_001])
+@pytest.mark.parametrize("dtype", tables.DTYPES, ids=name_of)
+def test_results_that_pass_the_caches_by(dtype: Any, n_classes: int) -> None:
+    """More than 64 MiB of results are stored in another way, and long rows wait elsewhere."""
+    few = calls.all_calls(3, n_classes, dtype)
+    pick = np.resize(np.arange(3), (1 << 26) // (n_classes * np.dtype(dtype).itemsize) + 3)
+    for name in STREAMED:
+        expected = _together(few[name], np.arange(3), 0)
+        found = _together(few[name], pick, 1)
+        for alone, among in zip(expected, found, strict=True):
+            for i in range(3):
+                assert (among[i::3] == alone[i]).all(), (name, i)
+
+
 @pytest.mark.parametrize("dtype", tables.DTYPES, ids=name_of)
 def test_in_place(dtype: Any) -> None:
     """A result may be the memory of the first argument."""
