@@ -1,0 +1,1 @@
+"""What `crossent.metrics` names: scores of predictions, and how far probabilities hold."""
