@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from crossent import curved_objective
 from crossent._typing import Batch
+from crossent.curved_objective import CurvedObjective
 from crossent.data import ArrayBatches, class_mass
 from crossent.features import GaussianFeatures, LinearFeatures
 from crossent.objective import Network, NetworkLoss, NetworkObjective
@@ -36,7 +38,7 @@ def objective(kind, n_classes=3, *, soft=False, batch_rows=None, **options):
         )
         start = features.start()
     loss = NetworkLoss(n_classes, one_logit=n_classes == 2, C=0.7, **options)
-    return NetworkObjective(batches, features, loss, start, class_mass(batches, n_classes))
+    return CurvedObjective(batches, features, loss, start, class_mass(batches, n_classes))
 
 
 def some_parameters(chosen):
@@ -179,6 +181,33 @@ def test_start_is_the_classes_shares():
     shares = np.exp(network.bias) / np.exp(network.bias).sum()
     np.testing.assert_allclose(shares, chosen.targets, rtol=1e-12)
     np.testing.assert_allclose(chosen.loss_and_grad(network)[1].bias, 0.0, atol=1e-15)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("together", [True, False])
+def test_refined_coordinates_are_of_the_same_function(
+    n_classes, fit_intercept, together, monkeypatch
+):
+    """Same point, same value, a right gradient; and whole Hessians become the identity."""
+    monkeypatch.setattr(curved_objective, "_JOINT_UP_TO", 1000 if together else 0)
+    chosen = objective("linear", n_classes, fit_intercept=fit_intercept)
+    parameters = some_parameters(chosen)
+    network, (value, _) = chosen.unpack(parameters), chosen.value_and_grad(parameters)
+    there = chosen.refined(parameters)
+    for part, other in zip(chosen.unpack(there), network, strict=True):
+        np.testing.assert_allclose(part, other, atol=1e-9)
+    np.testing.assert_allclose(chosen.pack(network), there, atol=1e-9)
+    found, gradient = chosen.value_and_grad(there)
+    assert found == pytest.approx(value, rel=1e-13)
+    wanted = differences(lambda p: chosen.value_and_grad(p)[0], there, 1e-5)
+    np.testing.assert_allclose(gradient, wanted, atol=1e-7)
+    if together:
+        steps = 1e-4 * np.eye(len(there))
+        second = [chosen.value_and_grad(there + s)[1] - gradient for s in steps]
+        values = np.linalg.eigvalsh(np.array(second) / 1e-4)
+        flat = n_classes > 2 and fit_intercept  # b, a number added to all of it
+        np.testing.assert_allclose(values[flat:], 1.0, atol=2e-3)
 
 
 def test_hessian_is_refused_for_trained_features():

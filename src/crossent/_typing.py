@@ -30,9 +30,12 @@ Labels: TypeAlias = NDArray[np.int64]
 
 
 class Batch(NamedTuple):
-    """Some rows of data: inputs (B, D), labels (B,) or targets (B, K), and row weights (B,)."""
+    """Some rows of data: inputs (B, D), labels (B,) or targets (B, K), and row weights (B,).
 
-    inputs: Array
+    The inputs may be a sparse matrix of SciPy's in the CSR form.
+    """
+
+    inputs: Any
     target: Array
     sample_weight: Array
 
@@ -48,6 +51,13 @@ class Batches(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]: ...
+
+    @property
+    def is_sparse(self) -> bool: ...
+
+    def thinned(self, n_rows: int) -> Batches:
+        """About so many of the rows, taken evenly from all; all where there are not more."""
+        ...
 
     def __iter__(self) -> Iterator[Batch]: ...
 

@@ -7,17 +7,20 @@ over C S.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._sparse import back_product, is_sparse, logits_of
 from ._typing import Array, Batch, Batches, Features
 from .features import Coordinates, whitened
-from .ops import LinearGradients, linear_cross_entropy_value_and_grad, softmax
+from .ops import (
+    LinearGradients,
+    cross_entropy_value_and_grad,
+    linear_cross_entropy_value_and_grad,
+)
 
 __all__ = ["Evaluation", "Network", "NetworkLoss", "NetworkObjective"]
-
-_HESSIAN_BYTES = 16 << 20
 
 
 class NetworkLoss(NamedTuple):
@@ -82,6 +85,8 @@ class NetworkObjective:
         sum_i r_i y_i / S, of the smoothed and weighted targets: what b answers for.
     n_rows : int
         R: rows of W.
+    rounding : float
+        Relative error of a value.
 
     Raises
     ------
@@ -105,6 +110,7 @@ class NetworkObjective:
         self.targets = _target_totals(loss, class_mass) / max(self._total, 1e-300)
         self.coordinates = self._whitened() if coordinates is None else coordinates
         self.n_rows = 1 if loss.one_logit else loss.n_classes
+        self.rounding = 4.0 * float(np.finfo(batches.dtype).eps)
         self._at: Evaluation | None = None
 
     def _whitened(self) -> Coordinates:
@@ -142,8 +148,7 @@ class NetworkObjective:
         n_linear = n_weights + (self.n_rows if self.loss.fit_intercept else 0)
         u = parameters[:n_weights].reshape(self.n_rows, -1)
         v = parameters[n_weights:n_linear] if self.loss.fit_intercept else np.zeros(self.n_rows)
-        weight, bias = self.coordinates.weight_and_bias(u, v)
-        return Network(weight, bias, parameters[n_linear:])
+        return Network(*self.coordinates.weight_and_bias(u, v), parameters[n_linear:])
 
     def _flat(self, u: Array, v: Array, features: Array) -> Array:
         return np.concatenate([u.ravel(), v if self.loss.fit_intercept else v[:0], features])
@@ -164,16 +169,11 @@ class NetworkObjective:
         """Mean loss without the penalty, and its gradient in W, b and the features' parameters."""
         loss = 0.0
         gradient = Network(*(np.zeros_like(part) for part in network))
-        first = self.loss.n_classes - self.n_rows  # the zeros of one logit are no parameters
-        needs = ("inputs", "weight", "bias") if self.features.n_parameters else ("weight", "bias")
         for batch in self._batches:
-            phi, pull = self.features.forward(network.features, batch.inputs)
-            found, back = self._of_features(network, batch, phi, needs)
-            loss += found
-            gradient.weight[...] += np.asarray(back.weight)[first:]
-            gradient.bias[...] += np.asarray(back.bias)[first:]
-            if back.inputs is not None:
-                gradient.features[...] += pull(np.asarray(back.inputs))
+            if is_sparse(batch.inputs):
+                loss += self._add_sparse(network, batch, gradient)
+            else:
+                loss += self._add_dense(network, batch, gradient)
         for total in gradient:
             total /= self._total
         return loss / self._total, gradient
@@ -192,6 +192,18 @@ class NetworkObjective:
             self._at = Evaluation(parameters.copy(), network, *self.loss_and_grad(network))
         return self._at
 
+    def _add_dense(self, network: Network, batch: Batch, gradient: Network) -> float:
+        """The summed loss of a batch, whose gradients are added to those there are."""
+        needs = ("inputs", "weight", "bias") if self.features.n_parameters else ("weight", "bias")
+        phi, pull = self.features.forward(network.features, batch.inputs)
+        loss, back = self._of_features(network, batch, phi, needs)
+        first = self.loss.n_classes - self.n_rows  # the zeros of one logit are no parameters
+        gradient.weight[...] += np.asarray(back.weight)[first:]
+        gradient.bias[...] += np.asarray(back.bias)[first:]
+        if back.inputs is not None:
+            gradient.features[...] += pull(np.asarray(back.inputs))
+        return loss
+
     def _of_features(
         self, network: Network, batch: Batch, phi: Array, needs: tuple[str, ...]
     ) -> tuple[float, LinearGradients]:
@@ -204,12 +216,29 @@ class NetworkObjective:
             bias=bias,
             needs=needs,
             workspace_bytes=self.loss.workspace_bytes,
-            sample_weight=batch.sample_weight,
-            class_weight=self.loss.class_weight,
-            label_smoothing=self.loss.label_smoothing,
-            reduction="sum",
+            **self._loss_options(batch),
         )
         return float(loss), gradients
+
+    def _add_sparse(self, network: Network, batch: Batch, gradient: Network) -> float:
+        """As `_add_dense`, for sparse inputs that are the features themselves."""
+        dtype = batch.inputs.dtype
+        z = logits_of(batch.inputs, network.weight.astype(dtype), network.bias.astype(dtype))
+        if self.loss.one_logit:
+            z = np.hstack([np.zeros_like(z), z])
+        loss, g = cross_entropy_value_and_grad(z, batch.target, out=z, **self._loss_options(batch))
+        g = g[:, -self.n_rows :]
+        back_product(batch.inputs, g, gradient.weight)
+        gradient.bias[...] += g.sum(axis=0, dtype=np.float64)
+        return float(loss)
+
+    def _loss_options(self, batch: Batch) -> dict[str, Any]:
+        return {
+            "sample_weight": batch.sample_weight,
+            "class_weight": self.loss.class_weight,
+            "label_smoothing": self.loss.label_smoothing,
+            "reduction": "sum",
+        }
 
     def _logit_rows(self, network: Network, dtype: np.dtype) -> tuple[Array, Array]:
         """W and b of all K logits, in the features' dtype."""
@@ -231,63 +260,6 @@ class NetworkObjective:
             own, mass = targets @ class_weight, targets.sum(axis=1)
         spread = smoothing * class_weight.mean() * mass
         return batch.sample_weight * ((1.0 - smoothing) * own + spread)
-
-    # ------------------------------------------------------------ curvature
-
-    def hessian(self, parameters: Array) -> Array:
-        """Second derivatives of f, float64 (P, P), for features without parameters.
-
-        ``H = sum_i r_i s_i (diag(p_i) - p_i p_i^T) (x) phi_i phi_i^T / S`` and the penalty, formed
-        in the whitened coordinates by blocks of rows.
-
-        Raises
-        ------
-        ValueError
-            If the features have parameters: f has no such simple curvature in those.
-        """
-        if self.features.n_parameters:
-            raise ValueError("hessian is for features without parameters")
-        network, size = self.unpack(parameters), len(parameters)
-        total = np.zeros((size, size))
-        budget = min(_HESSIAN_BYTES, self.loss.workspace_bytes or _HESSIAN_BYTES)
-        block = max(1, budget // (3 * 8 * size))
-        for batch in self._batches:
-            mass = self._row_mass(batch) / self._total
-            for start in range(0, len(mass), block):
-                rows = slice(start, start + block)
-                phi = self.features.values(network.features, batch.inputs[rows])
-                probabilities = self._probabilities(network, phi)
-                self._add_curvature(total, phi, probabilities, mass[rows])
-        factor = self.coordinates.factor
-        penalty = np.diag(np.square(factor)) if factor.ndim == 1 else factor.T @ factor
-        n = len(penalty)
-        for row in range(self.n_rows):
-            total[row * n : (row + 1) * n, row * n : (row + 1) * n] += self.ridge * penalty
-        return total
-
-    def _probabilities(self, network: Network, phi: Array) -> Array:
-        """Of the classes that have a row of weights, float64 (B, R)."""
-        weight, bias = self._logit_rows(network, phi.dtype)
-        return softmax(phi @ weight.T + bias)[:, -self.n_rows :].astype(np.float64)
-
-    def _add_curvature(self, total: Array, phi: Array, p: Array, mass: Array) -> None:
-        """Add a block of rows: the products p_k phi give -p p^T, and diag(p) stands apart."""
-        u = self.coordinates.features(phi)
-        n, n_linear = u.shape[1], p.shape[1] * u.shape[1]
-        outer = (p[:, :, None] * u[:, None, :]).reshape(len(p), n_linear)
-        if self.loss.fit_intercept:
-            outer = np.hstack([outer, p * self.coordinates.bias_scale])
-        total -= (outer * mass[:, None]).T @ outer
-        for row in range(p.shape[1]):
-            weighted = u * (mass * p[:, row])[:, None]
-            own = slice(row * n, (row + 1) * n)
-            total[own, own] += weighted.T @ u
-            if self.loss.fit_intercept:
-                last, unit = n_linear + row, self.coordinates.bias_scale
-                cross = unit * weighted.sum(axis=0)
-                total[own, last] += cross
-                total[last, own] += cross
-                total[last, last] += unit**2 * float(mass @ p[:, row])
 
 
 def _target_totals(loss: NetworkLoss, class_mass: Array) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crossent.data import ArrayBatches
-from crossent.features import Coordinates, LinearFeatures, whitened
+from crossent.features import LinearFeatures, whitened
 from crossent.features import _coordinates as module
 
 
@@ -55,6 +55,36 @@ def test_curvature_becomes_the_identity(ridge, batch_rows):
     np.testing.assert_allclose(found.factor.T @ curvature @ found.factor, np.eye(4), atol=1e-8)
 
 
+@pytest.mark.parametrize("diagonal", [False, True])
+@pytest.mark.parametrize("ridge", [0.0, 0.01])
+@pytest.mark.parametrize("joint", [False, True])
+def test_curvature_among_classes_becomes_the_identity(ridge, diagonal, joint, monkeypatch):
+    if diagonal:
+        monkeypatch.setattr(module, "_FULL_UP_TO", 1)
+    X, weight = table()
+    rng = np.random.default_rng(4)
+    root = rng.normal(size=(3, 3))
+    classes = root @ root.T if joint else np.diag([0.1, 0.2, 0.05])
+    first = coordinates(X, weight, ridge=ridge)
+    found = first.for_classes(classes if joint else classes.diagonal(), ridge)
+    share = weight / weight.sum()
+    centred = X - share @ X
+    moments = (centred * share[:, None]).T @ centred
+    moments = np.diag(moments.diagonal()) if diagonal else moments
+
+    def curvature(step):
+        return classes @ step @ moments + ridge * step
+
+    basis = np.eye(12).reshape(12, 3, 4)
+    steps = [found.weight_and_bias(u, np.zeros(3))[0] for u in basis]
+    gram = [[np.vdot(one, curvature(other)) for one in steps] for other in steps]
+    np.testing.assert_allclose(gram, np.eye(12), atol=1e-7)
+    u, v = rng.normal(size=(3, 4)), rng.normal(size=3)
+    again = found.inverse(*found.weight_and_bias(u, v))
+    np.testing.assert_allclose(again[0], u, rtol=1e-7)
+    np.testing.assert_allclose(again[1], v, rtol=1e-7, atol=1e-7)
+
+
 def test_gradients_follow_the_chain_rule():
     """<gradient in (u, v), step> equals <gradient in (W, b), step of (W, b)>: the map is linear."""
     found = coordinates(*table())
@@ -98,7 +128,3 @@ def test_rows_without_any_weight_are_an_error():
     X, weight = table()
     with pytest.raises(ValueError, match="every row has weight 0"):
         coordinates(X, 0.0 * weight)
-
-
-def test_record_is_plain():
-    assert Coordinates._fields == ("mean", "factor", "bias_scale")

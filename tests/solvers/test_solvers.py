@@ -141,16 +141,19 @@ def progress(value, gradient_norm=1.0, n=1):
     return Progress(n, value, gradient_norm, np.empty(0))
 
 
-def test_relative_gap_counts_from_the_optimum_it_knows():
-    criterion = RelativeGap(lambda parameters: 0.5, tol=0.4)
+def test_relative_gap_counts_from_the_best_lower_bound():
+    gaps = iter([1.0, 0.7, 0.9])
+    criterion = RelativeGap(lambda parameters: next(gaps), tol=0.3)
     assert criterion(progress(1.0)) is None
-    assert criterion.last == 1.0  # f* may be as low as 0.5
-    assert criterion(progress(0.5)) is None  # f* may be 0: no relative bound
-    assert criterion.last == np.inf
-    stop = criterion(progress(2.0))
+    assert criterion.last == np.inf  # f* may be 0: no relative bound
+    assert criterion(progress(0.9)) is None  # f* is at least 0.2
+    assert criterion.last == pytest.approx(0.7 / 0.2)
+    assert criterion(progress(0.8)) is None  # the bound here, -0.1, is worse
+    assert criterion.last == pytest.approx(0.6 / 0.2)
+    stop = criterion(progress(0.25))  # fell by more than tol: no certificate is asked for
     assert stop is not None
     assert stop.converged
-    assert criterion.last == pytest.approx(1 / 3)
+    assert criterion.last == pytest.approx(0.05 / 0.2)
 
 
 def test_small_decrease_looks_back_ten_iterations():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._sparse import row_slice
 from .._typing import Array, Batch
 
 __all__ = ["ArrayBatches"]
@@ -18,6 +19,7 @@ class ArrayBatches:
     Parameters
     ----------
     inputs : float32 or float64 (N, D)
+        Or a sparse matrix of SciPy's in the CSR form.
     target : int64 (N,) or floating (N, K)
         Labels 0 ... K-1, or targets.
     sample_weight : float64 (N,), optional
@@ -41,14 +43,14 @@ class ArrayBatches:
 
     def __init__(
         self,
-        inputs: Array,
+        inputs: Any,
         target: Array,
         sample_weight: Array | None = None,
         *,
         batch_rows: int | None = None,
         transform: Callable[[Array], Array] | None = None,
     ) -> None:
-        n_samples = len(inputs)
+        n_samples = int(inputs.shape[0])
         weight = np.ones(n_samples) if sample_weight is None else sample_weight
         if len(target) != n_samples or weight.shape != (n_samples,):
             raise ValueError(
@@ -64,7 +66,7 @@ class ArrayBatches:
     @property
     def n_samples(self) -> int:
         """Number of rows N."""
-        return len(self._inputs)
+        return int(self._inputs.shape[0])
 
     @property
     def n_inputs(self) -> int:
@@ -76,13 +78,34 @@ class ArrayBatches:
         """What is computed in."""
         return self._inputs.dtype
 
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the inputs are a sparse matrix."""
+        return not isinstance(self._inputs, np.ndarray)
+
+    def thinned(self, n_rows: int) -> ArrayBatches:
+        """About ``n_rows`` of the rows, taken evenly from all; all where there are not more."""
+        step = max(1, self.n_samples // max(1, n_rows))
+        if step == 1:
+            return self
+        return ArrayBatches(
+            self._inputs[::step],
+            self._target[::step],
+            self._weight[::step],
+            batch_rows=self._batch_rows,
+            transform=self._transform,
+        )
+
     def __iter__(self) -> Iterator[Batch]:
         for start in range(0, self.n_samples, self._batch_rows):
             yield self.take(slice(start, start + self._batch_rows))
 
     def take(self, rows: Array | slice) -> Batch:
         """The batch of these rows: a slice of them, or their numbers."""
-        inputs = self._inputs[rows]
+        if self.is_sparse and isinstance(rows, slice):
+            inputs = row_slice(self._inputs, rows)
+        else:
+            inputs = self._inputs[rows]
         if self._transform is not None:
             inputs = self._transform(inputs)
         return Batch(inputs, self._target[rows], self._weight[rows])

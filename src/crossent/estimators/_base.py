@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
+from .._sparse import is_sparse
 from .._typing import Array, ArrayLike, Features
 from ..data import ArrayBatches
 from ..objective import Network, NetworkLoss, NetworkObjective
@@ -46,6 +47,8 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
         """Store the features trained."""
 
     _solvers: tuple[str, ...] = ("auto", "lbfgs")
+
+    _objective_type: type[NetworkObjective] = NetworkObjective
 
     def _solver(self, problem: Problem, n_parameters: int) -> Solver:
         """The solver for this many parameters."""
@@ -117,10 +120,12 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
         options = checked_options(self)
         self._check_own_parameters()
         last = dict(vars(self))
-        rows, y = validate_data(self, X, y, dtype=options.dtypes, multi_output=True)
+        rows, y = validate_data(
+            self, X, y, dtype=options.dtypes, multi_output=True, accept_sparse=self._accept_sparse
+        )
         truth = checked_truth(y, classes)
-        weight = checked_weight(sample_weight, np.asarray(rows))
-        problem, class_weight = problem_of(self, np.asarray(rows), truth, weight)
+        weight = checked_weight(sample_weight, rows.shape[0])
+        problem, class_weight = problem_of(self, rows, truth, weight)
         warm = self.warm_start and self._same_table(last, truth.classes) and self._fits_on(problem)
         problem = problem._replace(warm=bool(warm))
         self.classes_ = truth.classes
@@ -134,14 +139,17 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
             options.label_smoothing,
             self.workspace_bytes,
         )
+        of_logits = 8 * (4 * len(problem.classes) + 8)  # blocks of sparse rows have all of theirs
+        sparse = is_sparse(problem.inputs)
+        row_bytes = of_logits if sparse else self._row_bytes(features.n_features)
         batches = ArrayBatches(
             problem.inputs,
             problem.target,
             problem.sample_weight,
-            batch_rows=block_rows(self.workspace_bytes, self._row_bytes(features.n_features)),
+            batch_rows=block_rows(self.workspace_bytes, row_bytes),
             transform=self._scaling(),
         )
-        objective = NetworkObjective(batches, features, loss, start, problem.mass)
+        objective = self._objective_type(batches, features, loss, start, problem.mass)
         self._solve(objective, features, problem, len(truth.classes))
 
     def _same_table(self, last: dict[str, Any], classes: Array) -> bool:

@@ -38,6 +38,8 @@ class Certificate:
         at, ridge = objective.evaluated(parameters), objective.ridge
         if not objective.loss.fit_intercept:
             return _square(at.gradient.weight + ridge * at.network.weight) / (2.0 * ridge)
+        if self._origin is None and not at.network.weight.any():
+            self._origin = self._slope(at.gradient)  # which a cold start has for nothing
         surplus = at.gradient.bias
         if objective.loss.one_logit:
             surplus = np.array([-surplus[0], surplus[0]])

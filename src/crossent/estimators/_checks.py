@@ -126,7 +126,7 @@ def _targets(rows: Array, classes: ArrayLike | None) -> Truth:
     return Truth(in_order, np.ascontiguousarray(targets[:, np.argsort(names, kind="stable")]))
 
 
-def checked_weight(sample_weight: ArrayLike | None, X: Array) -> Array | None:
+def checked_weight(sample_weight: ArrayLike | None, n_samples: int) -> Array | None:
     """One non-negative weight a row, float64 (N,), or None.
 
     Raises
@@ -136,5 +136,6 @@ def checked_weight(sample_weight: ArrayLike | None, X: Array) -> Array | None:
     """
     if sample_weight is None:
         return None
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-    return as_sample_weight(weight, (len(X),))
+    rows = np.empty((n_samples, 0))
+    weight = _check_sample_weight(sample_weight, rows, dtype=np.float64)
+    return as_sample_weight(weight, (n_samples,))

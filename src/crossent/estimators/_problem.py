@@ -20,7 +20,7 @@ class Problem(NamedTuple):
     ``warm`` says that the last fit's network fits these data and is where to start.
     """
 
-    inputs: Array
+    inputs: Any
     target: Array
     sample_weight: Array | None
     mass: Array
@@ -30,7 +30,7 @@ class Problem(NamedTuple):
 
 
 def problem_of(
-    estimator: Any, X: Array, truth: Truth, weight: Array | None
+    estimator: Any, X: Any, truth: Truth, weight: Array | None
 ) -> tuple[Problem, Array | None]:
     """Leave out rows without weight and classes without mass; with it, float64 class weights (K,).
 

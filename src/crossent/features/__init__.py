@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from ._coordinates import Coordinates, whitened
+from ._curvature import add_class_curvature, add_curvature
 from ._gaussian import GaussianFeatures
 from ._linear import LinearFeatures
 
-__all__ = ["Coordinates", "GaussianFeatures", "LinearFeatures", "whitened"]
+__all__ = [
+    "Coordinates",
+    "GaussianFeatures",
+    "LinearFeatures",
+    "add_class_curvature",
+    "add_curvature",
+    "whitened",
+]

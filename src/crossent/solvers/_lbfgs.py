@@ -1,34 +1,48 @@
-"""Limited-memory BFGS: SciPy's L-BFGS-B behind our stopping rules."""
+"""Limited-memory BFGS, for objectives that may change their coordinates on the way."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Protocol
 
-from scipy.optimize import minimize
+import numpy as np
 
 from .._typing import Array, Objective
+from ._line_search import Point, lower_point
+from ._memory import Memory
 from ._result import Callback, Criterion, Result
 from ._run import Run
 
-__all__ = ["lbfgs"]
+__all__ = ["RefinedObjective", "lbfgs"]
 
-_MEMORY = 10
+_PAIRS = 10
+
+
+class RefinedObjective(Objective, Protocol):
+    """An objective that can take better coordinates from what it is like at a point."""
+
+    def refined(self, parameters: Array) -> Array:
+        """Change the coordinates, and return those of the same point."""
+        ...
 
 
 def lbfgs(
-    objective: Objective,
+    objective: Objective | RefinedObjective,
     start: Array,
     criterion: Criterion,
     *,
     max_iter: int,
     callback: Callback | None = None,
     remedy: str = "raise max_iter",
+    refine_after: Collection[int] = (),
 ) -> Result:
     """Lower an objective until a criterion is content.
 
     Parameters
     ----------
     objective : Objective
+        A `RefinedObjective` where ``refine_after`` names iterations. Its ``rounding``, where it has
+        one, is the relative error of its values; float64's without.
     start : float64 (P,)
     criterion : Criterion
         The only thing that can say "converged".
@@ -38,6 +52,8 @@ def lbfgs(
         Gets a `Progress` after every iteration; ends the run by returning True.
     remedy : str
         What the sentence about too few iterations advises.
+    refine_after : collection of int
+        Numbers of iterations after which the objective takes better coordinates.
 
     Returns
     -------
@@ -59,30 +75,39 @@ def lbfgs(
     0.0
     """
     run = Run(objective, criterion, callback)
-    if run.begin(start) is None:
-        _minimize(run, start, max_iter)
+    at = run.begin(start)
+    memory: Memory | None = None
+    for n_iteration in range(max_iter):
+        if run.has_ended:
+            break
+        if n_iteration in refine_after:
+            at = _refined(objective, at)
+            memory = None
+        memory = memory or Memory(_PAIRS, len(start))
+        there = _step(run, at, memory)
+        if there is None:
+            break
+        at = there
+        run.accept(at)
     return run.result(max_iter, remedy)
 
 
-def _minimize(run: Run, start: Array, max_iter: int) -> None:
-    """SciPy's loop with its own stopping rules off, but for the number of iterations."""
+def _refined(objective: Any, at: Point) -> Point:
+    """The same point in the objective's better coordinates."""
+    parameters = objective.refined(at.parameters)
+    return Point(parameters, *objective.value_and_grad(parameters))
 
-    def after_iteration(intermediate_result: Any) -> None:
-        if run.accept(intermediate_result.x) is not None:
-            raise StopIteration
 
-    minimize(
-        run.evaluate,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        callback=after_iteration,
-        options={
-            "maxiter": max_iter,
-            "maxfun": 10**9,
-            "maxcor": _MEMORY,
-            "maxls": 40,
-            "ftol": 0.0,
-            "gtol": 0.0,
-        },
-    )
+def _step(run: Run, at: Point, memory: Memory) -> Point | None:
+    """The next point; once more without memory where with it there is none."""
+    for attempt in range(2):
+        if attempt:
+            memory.clear()
+        direction = memory.direction(at.gradient)
+        if not float(at.gradient @ direction) < 0.0:
+            continue
+        there = lower_point(run.evaluate, at, direction, rounding=run.rounding)
+        if there is not None and np.any(there.parameters != at.parameters):
+            memory.add(there.parameters - at.parameters, there.gradient - at.gradient)
+            return there
+    return None

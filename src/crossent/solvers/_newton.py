@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
 from .._typing import Array, Objective
+from ._line_search import lower_point
 from ._result import Callback, Criterion, Result
 from ._run import Run
 
 __all__ = ["CurvedObjective", "newton"]
 
 _DAMPING = 1e-11
-_HALVINGS = 40
-_ENOUGH = 1e-4
 
 
 class CurvedObjective(Objective, Protocol):
@@ -66,32 +64,17 @@ def newton(
     True
     """
     run = Run(objective, criterion, callback)
-    stop = run.begin(start)
-    x = start
+    at = run.begin(start)
     for _ in range(max_iter):
-        if stop is not None:
+        if run.has_ended:
             break
-        lower = _lower_point(run, x, objective.hessian(x))
-        if lower is None:
+        direction = _newton_step(objective.hessian(at.parameters), at.gradient)
+        there = lower_point(run.evaluate, at, direction, rounding=run.rounding)
+        if there is None:
             break
-        x = lower
-        stop = run.accept(x)
+        at = there
+        run.accept(at)
     return run.result(max_iter, remedy)
-
-
-def _lower_point(run: Run, x: Array, hessian: Array) -> Array | None:
-    """A point on Newton's way that lowers the value as much as its slope promises, or None."""
-    value, gradient = run.evaluate(x)
-    step = _newton_step(hessian, gradient)
-    promised, length = float(gradient @ step), 1.0
-    rounding = 4.0 * np.finfo(np.float64).eps * abs(value)
-    for _ in range(_HALVINGS):
-        there = x + length * step
-        found, _ = run.evaluate(there)
-        if found <= value + _ENOUGH * length * promised + rounding:
-            return there
-        length *= 0.5
-    return None
 
 
 def _newton_step(hessian: Array, gradient: Array) -> Array:
@@ -101,6 +84,7 @@ def _newton_step(hessian: Array, gradient: Array) -> Array:
     while True:
         try:
             damped = hessian + damping * scale * np.eye(len(gradient))
-            return -cho_solve(cho_factor(damped, lower=True, overwrite_a=True), gradient)
+            root = np.linalg.cholesky(damped)
+            return -np.linalg.solve(root.T, np.linalg.solve(root, gradient))
         except np.linalg.LinAlgError:
             damping *= 100.0

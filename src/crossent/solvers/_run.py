@@ -2,64 +2,67 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .._typing import Array, Objective
+from ._line_search import Point
 from ._result import Callback, Criterion, Progress, Result, Stop
 
 __all__ = ["Run"]
 
 _STALLED_ITERATIONS = 10
 _STALLED_DECREASE = 1e-15
+_ROUNDING = 1e-15
 
 
 class Run:
-    """One run: counts, the lowest point accepted, and why it ended."""
+    """One run: counts, the last point accepted, and why it ended."""
 
     def __init__(
         self, objective: Objective, criterion: Criterion, callback: Callback | None
     ) -> None:
         self._objective, self._criterion, self._callback = objective, criterion, callback
+        self.rounding = float(getattr(objective, "rounding", _ROUNDING))
         self._n_evaluations = 0
         self._stalled = 0
         self._stop: Stop | None = None
         self._by_callback = False
-        self._last: tuple[Array, float, Array] | None = None
         self._at = Progress(0, np.inf, np.inf, np.empty(0))
+        self._gaps: list[tuple[int, float]] = []
 
-    def evaluate(self, x: Array) -> tuple[float, Array]:
-        """Value and gradient; the last point is remembered, as it is asked for again."""
-        if self._last is not None and np.array_equal(self._last[0], x):
-            return self._last[1], self._last[2]
-        value, gradient = self._objective.value_and_grad(x)
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is a reason to stop."""
+        return self._stop is not None
+
+    def evaluate(self, x: Array) -> Point:
+        """Value and gradient at a point."""
         self._n_evaluations += 1
-        if self._last is not None and not _is_finite(value, gradient):
-            # A step too far: the line search must come back, and knows only numbers.
-            value, gradient = 1e3 * (1.0 + abs(self._at.value)), np.zeros_like(gradient)
-        self._last = (x.copy(), value, gradient)
-        return value, gradient
+        return Point(x, *self._objective.value_and_grad(x))
 
-    def begin(self, start: Array) -> Stop | None:
+    def begin(self, start: Array) -> Point:
         """Look at the start."""
-        value, gradient = self.evaluate(start)
-        if not _is_finite(value, gradient):
+        at = self.evaluate(start)
+        if not at.is_finite:
             raise ValueError(
                 "the objective at the starting point is not a finite number: scale the data, "
                 "or compute in float64"
             )
-        self._at = Progress(0, value, float(np.linalg.norm(gradient)), start)
+        self._at = Progress(0, at.value, float(np.linalg.norm(at.gradient)), start)
         self._stop = self._criterion(self._at)
-        return self._stop
+        return at
 
-    def accept(self, x: Array) -> Stop | None:
-        """Take a point as the end of an iteration; why to stop there, or None."""
-        value, gradient = self.evaluate(x)
-        fall = self._at.value - value
-        self._stalled = self._stalled + 1 if fall <= _STALLED_DECREASE * abs(value) else 0
-        self._at = Progress(
-            self._at.n_iteration + 1, value, float(np.linalg.norm(gradient)), x.copy()
-        )
+    def accept(self, at: Point) -> None:
+        """Take a point as the end of an iteration, and see whether to stop there."""
+        fall = self._at.value - at.value
+        self._stalled = self._stalled + 1 if fall <= _STALLED_DECREASE * abs(at.value) else 0
+        n_iteration = self._at.n_iteration + 1
+        norm = float(np.linalg.norm(at.gradient))
+        self._at = Progress(n_iteration, at.value, norm, at.parameters)
         self._stop = self._criterion(self._at)
+        self._note_gap()
         if self._stop is None and self._stalled >= _STALLED_ITERATIONS:
             self._stop = _no_lower(self._at, _state(self._at, self._gap()))
         if self._callback is not None and self._callback(self._at) is True and self._stop is None:
@@ -67,16 +70,17 @@ class Run:
             self._stop = Stop(
                 False, f"stopped by the callback after {self._at.n_iteration} iterations"
             )
-        return self._stop
 
     def result(self, max_iter: int, remedy: str) -> Result:
         """What was reached, and why it ended there."""
         at = self._at
         gap = self._gap()
         if self._stop is None:
-            exhausted = at.n_iteration >= max_iter
             state = _state(at, gap)
-            self._stop = _too_few(max_iter, state, remedy) if exhausted else _no_lower(at, state)
+            if at.n_iteration >= max_iter:
+                self._stop = _too_few(max_iter, state, self._remedy(remedy))
+            else:
+                self._stop = _no_lower(at, state)
         return Result(
             at.parameters,
             at.value,
@@ -92,9 +96,25 @@ class Run:
         """The relative gap certified last; NaN where the criterion knows none."""
         return float(getattr(self._criterion, "last", float("nan")))
 
+    def _note_gap(self) -> None:
+        gap = self._gap()
+        if 0.0 < gap < math.inf:
+            self._gaps.append((self._at.n_iteration, gap))
 
-def _is_finite(value: float, gradient: Array) -> bool:
-    return bool(np.isfinite(value) and np.isfinite(gradient).all())
+    def _remedy(self, remedy: str) -> str:
+        """The advice, with the iterations it takes if the gap goes on falling as it did lately."""
+        tol = getattr(self._criterion, "tol", None)
+        lately = [(n, gap) for n, gap in self._gaps if 2 * n >= self._at.n_iteration]
+        if tol is None or len(lately) < 2:
+            return remedy
+        (first, before), (last, after) = lately[0], lately[-1]
+        rate = math.log(before / after) / (last - first)
+        if not rate * 20 * self._at.n_iteration > math.log(after / tol):
+            return remedy  # slower than any max_iter worth naming
+        needed = last + 1.2 * math.log(after / tol) / rate
+        unit = 10 ** max(0, math.floor(math.log10(needed)) - 1)
+        number = math.ceil(needed / unit) * unit
+        return remedy.replace("raise max_iter", f"raise max_iter to about {number}", 1)
 
 
 def _state(at: Progress, gap: float) -> str:

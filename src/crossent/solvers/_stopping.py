@@ -14,6 +14,9 @@ __all__ = ["RelativeGap", "SmallDecrease", "SmallGradient"]
 class RelativeGap:
     """Stop once a certificate shows that (f - f*) / f* <= tol.
 
+    The best lower bound of f* is kept, whichever point gave it. While an iteration still lowers f
+    by more than tol f, no certificate is asked for: it would hardly be content.
+
     Parameters
     ----------
     gap : callable
@@ -22,24 +25,29 @@ class RelativeGap:
 
     Attributes
     ----------
+    tol : float
     last : float
-        The relative bound last found.
+        The relative bound last found; infinite as long as f* may be 0.
     """
 
     def __init__(self, gap: Callable[[Array], float], tol: float) -> None:
-        self._gap, self._tol = gap, tol
+        self._gap, self.tol = gap, tol
         self.last = float("inf")
+        self._lower, self._value = -float("inf"), float("nan")
 
     def __call__(self, progress: Progress) -> Stop | None:
-        gap = self._gap(progress.parameters)
-        optimum = progress.value - gap
-        self.last = gap / optimum if optimum > 0.0 else float("inf")
-        if self.last > self._tol:
+        falling = self._value - progress.value > self.tol * abs(progress.value)
+        self._value = progress.value
+        if not falling:
+            self._lower = max(self._lower, progress.value - self._gap(progress.parameters))
+        if self._lower > 0.0:
+            self.last = max(progress.value - self._lower, 0.0) / self._lower
+        if self.last > self.tol:
             return None
         return Stop(
             True,
             f"converged: the objective is certified to be within {self.last:.1e} of its minimum, "
-            f"relative to it (tol={self._tol:g})",
+            f"relative to it (tol={self.tol:g})",
         )
 
 

@@ -1,0 +1,97 @@
+"""What L-BFGS remembers: pairs of steps and changes of the gradient, and the direction they give.
+
+In matrices that a BLAS goes through once a product, by the compact form of Byrd, Nocedal and
+Schnabel (1994), rather than vector by vector.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._typing import Array
+
+__all__ = ["Memory"]
+
+_LARGE = 1 << 18
+"""Parameters from which the pairs are kept in float32: they only shape the direction."""
+
+
+class Memory:
+    """The last pairs (s, y), and products with the inverse Hessian they stand for.
+
+    ``H g = gamma g + S a - gamma Y c`` with ``R c = S^T g`` and
+    ``R^T a = (D + gamma Y^T Y) c - gamma Y^T g``, where R is the upper triangle of ``S^T Y``, D its
+    diagonal and ``gamma = s^T y / y^T y`` of the last pair.
+
+    Parameters
+    ----------
+    size : int
+        Pairs at most.
+    n_parameters : int
+    """
+
+    def __init__(self, size: int, n_parameters: int) -> None:
+        dtype = np.float32 if n_parameters >= _LARGE else np.float64
+        self._pairs = np.empty((2, size, n_parameters), dtype)  # S and Y, in a ring
+        self._sy, self._yy = np.zeros((size, size)), np.zeros((size, size))
+        self._products = np.zeros((2, size))  # S^T g and Y^T g, for the gradient last seen
+        self._order: list[int] = []
+        self._is_new = False
+
+    def clear(self) -> None:
+        """Forget all pairs."""
+        self._order.clear()
+
+    def add(self, step: Array, change: Array) -> None:
+        """Remember a pair, and forget the oldest; one without positive curvature is left out."""
+        own, square = float(step @ change), float(change @ change)
+        if not own > np.finfo(np.float64).eps * square or not np.isfinite(square):
+            return
+        size = len(self._sy)
+        place = self._order.pop(0) if len(self._order) == size else len(self._order)
+        self._order.append(place)
+        self._scale = 1.0 / np.sqrt(own)  # s^T y = 1: nothing under- or overflows in float32
+        np.multiply(step, self._scale, out=self._pairs[0, place], casting="same_kind")
+        np.multiply(change, self._scale, out=self._pairs[1, place], casting="same_kind")
+        self._sy[place, place], self._yy[place, place] = 1.0, square / own
+        self._is_new = True
+
+    def direction(self, gradient: Array) -> Array:
+        """-H g, float64 (P,); -g where nothing is remembered."""
+        if not self._order:
+            return -gradient
+        products, size = self._products_with(gradient)
+        order = np.array(self._order)
+        gamma = 1.0 / float(self._yy[order[-1], order[-1]])
+        upper = np.triu(self._sy[np.ix_(order, order)])
+        inner = gamma * self._yy[np.ix_(order, order)] + np.diag(upper.diagonal())
+        back = np.linalg.solve(upper, products[0, order])
+        weights = np.zeros_like(products)
+        weights[0, order] = np.linalg.solve(upper.T, inner @ back - gamma * products[1, order])
+        weights[1, order] = -gamma * back
+        used, dtype = slice(0, len(order)), self._pairs.dtype
+        weights = (weights / size).astype(dtype)
+        found = weights[0, used] @ self._pairs[0, used]
+        found += weights[1, used] @ self._pairs[1, used]
+        found *= size
+        return gradient * -gamma - found
+
+    def _products_with(self, gradient: Array) -> tuple[Array, float]:
+        """S^T g and Y^T g, float64 (2, m), and the size of g.
+
+        The newest pair's products with the others are differences of these: y is the change of g.
+        """
+        used = slice(0, len(self._order))
+        size = float(np.linalg.norm(gradient)) or 1.0
+        g = (gradient / size).astype(self._pairs.dtype)
+        products = np.zeros_like(self._products)
+        for row, pairs in zip(products, self._pairs, strict=True):
+            row[used] = size * (pairs[used] @ g).astype(np.float64)
+        if self._is_new:
+            place, others = self._order[-1], self._order[:-1]
+            changes = self._scale * (products - self._products)
+            self._sy[others, place] = changes[0, others]
+            self._yy[others, place] = self._yy[place, others] = changes[1, others]
+            self._is_new = False
+        self._products = products
+        return products, size
