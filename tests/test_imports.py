@@ -8,7 +8,8 @@ import sys
 import pytest
 
 OPTIONAL = {
-    "cupy", "dask", "jax", "joblib", "lightgbm", "matplotlib", "ml_dtypes", "mpmath", "pandas",
+    "cupy", "dask", "jax", "joblib", "lightgbm", "matplotlib", "ml_dtypes", "mpmath", "onnx",
+    "onnxruntime", "pandas",
     "pyarrow", "rich", "safetensors", "scipy", "sklearn", "threadpoolctl", "torch", "triton",
     "typer", "xgboost",
 }  # fmt: skip

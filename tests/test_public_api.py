@@ -88,7 +88,7 @@ RESULTS = {
 }
 PUBLIC = [*FUNCTIONS, *ESTIMATORS]
 MODULES = (
-    "bench", "boosting", "metrics", "torch", "torch.integrations.transformers", "torch.nn",
+    "bench", "boosting", "estimators", "metrics", "torch", "torch.integrations.transformers", "torch.nn",
     "verify",
 )  # fmt: skip
 ELSEWHERE = [

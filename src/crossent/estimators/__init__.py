@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._model_file import ModelFileError, load_model, save_model
+from ._onnx import to_onnx
 from ._rbf import RBFClassifier
 from ._softmax import SoftmaxClassifier
 from ._temperature import TemperatureScaling
@@ -14,4 +15,5 @@ __all__ = [
     "TemperatureScaling",
     "load_model",
     "save_model",
+    "to_onnx",
 ]

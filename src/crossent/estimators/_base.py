@@ -265,6 +265,17 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
             )
         return estimator
 
+    def to_onnx(self) -> Any:
+        """The fitted classifier as an ONNX model; see `crossent.estimators.to_onnx`.
+
+        Returns
+        -------
+        onnx.ModelProto
+        """
+        from ._onnx import to_onnx
+
+        return to_onnx(self)
+
     _tensor_names: tuple[str, ...] = ("coef_", "intercept_")
     _kept_names: tuple[str, ...] = ()
     """Parameters that prediction needs as they were in the fit: kept as ``<name>_``."""

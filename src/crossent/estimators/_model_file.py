@@ -104,6 +104,17 @@ def load_model(path: str | Path) -> tuple[NetworkClassifier, dict[str, Any] | No
         a model that no fit leaves.
     OSError
         If it cannot be read.
+
+    Examples
+    --------
+    >>> from crossent.estimators import RBFClassifier, load_model
+    >>> import tempfile, pathlib
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "model.safetensors"
+    ...     RBFClassifier().fit([[0.0], [1.0]], ["no", "yes"]).save(path)
+    ...     model, table = load_model(path)
+    >>> model.predict([[0.9]]), table
+    (array(['yes'], dtype='<U3'), None)
     """
     text, tensors = read_sealed(Path(path))
     try:

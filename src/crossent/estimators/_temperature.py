@@ -276,8 +276,26 @@ class TemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _logits(self, X: ArrayLike) -> Array:
         check_is_fitted(self)
-        scaling = Scaling(self.temperature_, self.coef_, self.intercept_)
-        return scaling.scaled(logits_of(self.estimator_, X))
+        return self._scaling.scaled(logits_of(self.estimator_, X))
+
+    @property
+    def _scaling(self) -> Scaling:
+        return Scaling(self.temperature_, self.coef_, self.intercept_)
+
+    # ------------------------------------------------------------ elsewhere
+
+    def to_onnx(self) -> Any:
+        """The calibrated classifier as an ONNX model, where the estimator is one of ours.
+
+        See `crossent.estimators.to_onnx`.
+
+        Returns
+        -------
+        onnx.ModelProto
+        """
+        from ._onnx import to_onnx
+
+        return to_onnx(self)
 
     # ------------------------------------------------------------ as one of scikit-learn's
 
