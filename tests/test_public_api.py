@@ -88,8 +88,8 @@ RESULTS = {
 }
 PUBLIC = [*FUNCTIONS, *ESTIMATORS]
 MODULES = (
-    "bench", "boosting", "estimators", "metrics", "torch", "torch.integrations.transformers", "torch.nn",
-    "verify",
+    "bench", "boosting", "estimators", "metrics", "torch", "torch.integrations.transformers",
+    "torch.nn", "verify",
 )  # fmt: skip
 ELSEWHERE = [
     f"{module}.{name}"
