@@ -21,6 +21,7 @@ from ..data import ArrayBatches
 from ..objective import Network, NetworkLoss, NetworkObjective
 from ..solvers import Criterion, Progress, Result, lbfgs
 from ._checks import checked_options, checked_truth, checked_weight
+from ._early_stopping import HeldOut, held_out
 from ._prediction import Prediction, block_rows
 from ._problem import Problem, problem_of
 
@@ -47,6 +48,11 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
         """Store the features trained."""
 
     _solvers: tuple[str, ...] = ("auto", "lbfgs")
+
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    """Of a subclass without these parameters."""
 
     _objective_type: type[NetworkObjective] = NetworkObjective
 
@@ -119,6 +125,7 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
         """What `fit` says, attribute by attribute."""
         options = checked_options(self)
         self._check_own_parameters()
+        self.__dict__.pop("_stream", None)
         last = dict(vars(self))
         rows, y = validate_data(
             self, X, y, dtype=options.dtypes, multi_output=True, accept_sparse=self._accept_sparse
@@ -128,6 +135,8 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
         problem, class_weight = problem_of(self, rows, truth, weight)
         warm = self.warm_start and self._same_table(last, truth.classes) and self._fits_on(problem)
         problem = problem._replace(warm=bool(warm))
+        if self.early_stopping:
+            problem = held_out(problem, self.validation_fraction, self.random_state)
         self.classes_ = truth.classes
         features, start = self._features(problem)
         loss = NetworkLoss(
@@ -139,18 +148,22 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
             options.label_smoothing,
             self.workspace_bytes,
         )
+        batches = self._batches(problem, features)
+        objective = self._objective_type(batches, features, loss, start, problem.mass)
+        self._solve(objective, features, problem, len(truth.classes))
+
+    def _batches(self, problem: Problem, features: Features) -> ArrayBatches:
+        """The rows, as many at a time as the workspace holds."""
         of_logits = 8 * (4 * len(problem.classes) + 8)  # blocks of sparse rows have all of theirs
         sparse = is_sparse(problem.inputs)
         row_bytes = of_logits if sparse else self._row_bytes(features.n_features)
-        batches = ArrayBatches(
+        return ArrayBatches(
             problem.inputs,
             problem.target,
             problem.sample_weight,
             batch_rows=block_rows(self.workspace_bytes, row_bytes),
             transform=self._scaling(),
         )
-        objective = self._objective_type(batches, features, loss, start, problem.mass)
-        self._solve(objective, features, problem, len(truth.classes))
 
     def _same_table(self, last: dict[str, Any], classes: Array) -> bool:
         """Whether the last fit, if there was one, had the same classes and columns."""
@@ -165,15 +178,34 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
         """Run the solver and store what it found."""
         network = self._start_network(objective.unpack(objective.start()), problem)
         start = objective.pack(network)
+        criterion = self._criterion(objective, start)
+        if problem.held is not None:
+            held = NetworkObjective(
+                self._batches(problem.held, features),
+                features,
+                objective.loss,
+                objective.features_start,
+                problem.held.mass,
+                coordinates=objective.coordinates,
+            )
+            criterion = HeldOut(criterion, objective, held, self.n_iter_no_change)
         result = self._solver(problem, len(start))(
             objective,
             start,
-            self._criterion(objective, start),
+            criterion,
             max_iter=self.max_iter,
             callback=self._observe,
             remedy=self._remedy,
         )
         found = objective.unpack(result.parameters)
+        if isinstance(criterion, HeldOut) and criterion.best is not None:
+            found = criterion.best
+        self._keep_linear(found, problem, n_classes)
+        self._keep(features, found.features)
+        self._report(result)
+
+    def _keep_linear(self, found: Network, problem: Problem, n_classes: int) -> None:
+        """Store W and b, of all classes."""
         if not problem.one_logit:  # what all classes share, softmax does not see
             found = found._replace(
                 weight=found.weight - found.weight.mean(axis=0),
@@ -182,12 +214,10 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
         n_rows = 1 if problem.one_logit else n_classes
         rows = slice(None) if problem.one_logit else problem.classes
         dtype = problem.inputs.dtype
-        self.coef_ = np.zeros((n_rows, features.n_features), dtype=dtype)
+        self.coef_ = np.zeros((n_rows, found.weight.shape[1]), dtype=dtype)
         self.coef_[rows] = found.weight
         self.intercept_ = np.full(n_rows, -np.inf if self.fit_intercept else 0.0, dtype=dtype)
         self.intercept_[rows] = found.bias
-        self._keep(features, found.features)
-        self._report(result)
 
     _remedy = "raise max_iter or lower C"
 
@@ -214,6 +244,8 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
         self.n_iter_ = result.n_iterations
         self.converged_ = result.converged
         self.stopping_reason_ = result.reason
+        self.gap_ = result.gap
+        self.gradient_norm_ = result.gradient_norm
 
     def _check_own_parameters(self) -> None:
         """Parameters that only the subclass has."""

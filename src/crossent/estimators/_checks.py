@@ -58,6 +58,12 @@ def checked_options(estimator: Any) -> Options:
     check_choice(estimator.solver, estimator._solvers, "solver")
     checked_flag(estimator.fit_intercept, "fit_intercept")
     checked_flag(estimator.warm_start, "warm_start")
+    checked_flag(estimator.early_stopping, "early_stopping")
+    _check_count(estimator.n_iter_no_change, "n_iter_no_change")
+    if not 0.0 < _number(estimator.validation_fraction, "validation_fraction") < 1.0:
+        raise ValueError(
+            f"validation_fraction must lie between 0 and 1, got {estimator.validation_fraction!r}"
+        )
     if estimator.callback is not None and not callable(estimator.callback):
         raise ValueError(
             f"callback must be None or a function of one argument, got {estimator.callback!r}"

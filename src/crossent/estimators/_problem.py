@@ -17,7 +17,8 @@ class Problem(NamedTuple):
     """Rows of positive weight, of classes that have some mass, ready to be trained on.
 
     ``classes`` are the numbers of those classes among all; ``one_logit`` says two classes in all;
-    ``warm`` says that the last fit's network fits these data and is where to start.
+    ``warm`` says that the last fit's network fits these data and is where to start; ``held`` are
+    rows held out to see when to stop.
     """
 
     inputs: Any
@@ -27,6 +28,7 @@ class Problem(NamedTuple):
     classes: Array
     one_logit: bool
     warm: bool = False
+    held: Problem | None = None
 
 
 def problem_of(

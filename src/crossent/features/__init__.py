@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._coordinates import Coordinates, whitened
+from ._coordinates import Coordinates, column_coordinates, whitened
 from ._curvature import add_class_curvature, add_curvature
 from ._gaussian import GaussianFeatures
 from ._linear import LinearFeatures
@@ -13,5 +13,6 @@ __all__ = [
     "LinearFeatures",
     "add_class_curvature",
     "add_curvature",
+    "column_coordinates",
     "whitened",
 ]

@@ -11,14 +11,14 @@ change: the optimum does not.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._typing import Array, Batch, Batches, Features
 from ._products import centred_moments, weighted_mean
 
-__all__ = ["Coordinates", "whitened"]
+__all__ = ["Coordinates", "column_coordinates", "whitened"]
 
 _FULL_UP_TO = 1024
 """Features up to which the whole matrix of second moments is used; beyond, its diagonal."""
@@ -175,6 +175,19 @@ def whitened(
     metric = curvature * moments + (ridge * np.eye(len(mean)) if full else ridge)
     factor = _inverse_root(metric, ridge > 0.0) if full else 1.0 / _scales(metric)
     return Coordinates(mean, factor, metric, bias_scale)
+
+
+def column_coordinates(rows: Any, *, centred: bool) -> Coordinates:
+    """Coordinates in which each column is centred and of variance one, as these rows show it.
+
+    A column that does not vary in them is taken as it is.
+    """
+    share = np.full(rows.shape[0], 1.0 / rows.shape[0])
+    mean = weighted_mean(rows, share) if centred else np.zeros(rows.shape[1])
+    variance = centred_moments(rows, mean, share, full=False)
+    least = 1e-12 * np.square(mean)
+    scale = np.sqrt(np.where(variance > least, variance, 1.0))
+    return Coordinates(mean, 1.0 / scale, np.square(scale), 1.0)
 
 
 def _refuse(largest: Array) -> None:

@@ -11,12 +11,16 @@ __all__ = ["Callback", "Criterion", "Progress", "Result", "Stop"]
 
 
 class Progress(NamedTuple):
-    """Where a solver stands after an iteration; what a callback gets."""
+    """Where a solver stands after an iteration; what a callback gets.
+
+    ``gap`` is the relative gap certified so far; NaN or infinite where none is.
+    """
 
     n_iteration: int
     value: float
     gradient_norm: float
     parameters: Array
+    gap: float = float("nan")
 
 
 class Stop(NamedTuple):

@@ -62,6 +62,7 @@ class Run:
         norm = float(np.linalg.norm(at.gradient))
         self._at = Progress(n_iteration, at.value, norm, at.parameters)
         self._stop = self._criterion(self._at)
+        self._at = self._at._replace(gap=self._gap())
         self._note_gap()
         if self._stop is None and self._stalled >= _STALLED_ITERATIONS:
             self._stop = _no_lower(self._at, _state(self._at, self._gap()))
