@@ -141,6 +141,25 @@ def show(row: Row) -> None:
     print(f"    {row['peer']:14}{row['mode']:9}{time}  {ratio}  {row['note']}", flush=True)
 
 
+def updated(path: pathlib.Path, rows: list[Row], problems: list[Problem]) -> list[Row]:
+    """Return the rows of a table with those measured now in it, in the order of the problems."""
+    kept: list[Row] = []
+    if path.exists():
+        measured = {_problem_of(row) for row in rows}
+        with path.open(newline="") as file:
+            kept = [row for row in csv.DictReader(file) if _problem_of(row) not in measured]
+    order = {str(problem): place for place, problem in enumerate(problems)}
+    named = [row for row in (*kept, *rows) if row["operation"]]
+    return sorted(named, key=lambda row: order.get(_problem_of(row), -1))
+
+
+def _problem_of(row: Row) -> str:
+    """Return the name of a row's problem."""
+    axis = "" if str(row.get("axis", "-1")) in ("-1", "") else f"axis={row['axis']}"
+    names = (row[name] for name in ("operation", "kind", "shape") if row.get(name))
+    return " ".join(filter(None, (*names, axis, row.get("dtype", ""))))
+
+
 def write(rows: Iterable[Row], path: pathlib.Path, absent: dict[str, str]) -> None:
     """Write the table; the peers that could not be measured are named in it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +168,7 @@ def write(rows: Iterable[Row], path: pathlib.Path, absent: dict[str, str]) -> No
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, [*COLUMNS, *where], restval="", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(row | where for row in (*rows, *missing))
+        writer.writerows(where | row for row in (*rows, *missing))
     print(f"written to {path}, measured on {where}")
 
 
@@ -166,6 +185,7 @@ def main() -> None:
     options.add_argument("--full", action="store_true", help="all problems, not the chosen ones")
     options.add_argument("--only", default="", help="problems whose name has all these words")
     options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--update", action="store_true", help="keep the other rows of the table")
     options.add_argument("--output", type=pathlib.Path, default=None)
     chosen = options.parse_args()
     keep_to_two_cores("benchmarks.run")
@@ -179,7 +199,10 @@ def main() -> None:
         for row in rows_of(problem, adapters, chosen.rounds):
             show(row)
             rows.append(row)
-    write(rows, chosen.output or default, absent)
+    path = chosen.output or default
+    if chosen.update:
+        rows = updated(path, rows, chosen_problems(chosen.full, ""))
+    write(rows, path, absent)
 
 
 if __name__ == "__main__":

@@ -98,6 +98,21 @@ def test_a_peer_that_raises_is_named():
     assert row["note"] == "raised TypeError: no such dtype"
 
 
+def test_a_table_is_updated_in_the_order_of_its_problems(tmp_path):
+    problems = [*CHOSEN[:2], Problem("softmax", (64, 1000, 128), axis=1), FULL[-1]]
+
+    def row(problem, seconds):
+        named = problem._asdict() | {"shape": problem.size}
+        return named | {"peer": "crossent", "seconds": seconds}
+
+    path = tmp_path / "speed.csv"
+    start = {"operation": "import", "peer": "crossent", "seconds": 1}
+    run.write([start, *(row(p, 1) for p in (problems[0], *problems[2:]))], path, {"torch": "away"})
+    found = run.updated(path, [row(p, 2) for p in problems[1:3]], problems)
+    assert [r["operation"] for r in found] == ["import", *(p.operation for p in problems)]
+    assert [int(r["seconds"]) for r in found] == [1, 1, 2, 2, 1]
+
+
 @pytest.mark.parametrize("result", [0, 1])
 def test_a_wrong_loss_and_a_wrong_gradient_are_seen(result):
     problem = Problem("cross_entropy", (3000, 700))  # more than is compared entry by entry

@@ -9,18 +9,23 @@ namespace {
 struct Columns {
   Numbers z;
   int64_t rows, width = 1, tiles = 0;
+  bool planes;
 
-  explicit Columns(handle logits) : z(logits.ptr(), "logits", 3), rows(z.rows * z.inner) {
+  // Not as they lie: losses with options, more classes than a kernel keeps, columns for less than half the lanes.
+  explicit Columns(handle logits, bool plain = true)
+      : z(logits.ptr(), "logits", 3),
+        rows(z.rows * z.inner),
+        planes(plain && z.columns <= kLongestColumn && z.inner >= 8) {
     if (z.columns > kColumnNumbers) throw TypeError("classes along a middle axis are limited to 32768");
     if (rows == 0) return;
-    width = std::min(kColumnNumbers / z.columns, kWidestTile);
+    width = std::min((planes ? kPlaneNumbers : kColumnNumbers) / z.columns, kWidestTile);
     if (width >= 16) width -= width % 16;  // whole cache lines
     width = std::min(width, z.inner);
     tiles = z.rows * ((z.inner + width - 1) / width);
   }
   double cost(double per_number) const { return double(rows) * (kPerRow + per_number * double(z.columns)); }
   ColumnsCall call(void* out, const CrossEntropyCall* loss = nullptr) const {
-    return {z.data, out, z.columns, z.inner, width, loss};
+    return {z.data, out, z.columns, z.inner, width, planes, loss};
   }
   void* like(handle array, const char* name) const {
     const Numbers numbers(array.ptr(), name, 3);
@@ -48,8 +53,8 @@ void logsumexp_columns(handle logits, handle out) {
 
 double cross_entropy_columns(handle logits, handle labels, handle row_weight, double gradient_factor, handle options,
                              handle loss, handle gradient) {
-  const Columns columns(logits);
   const Options given(options);
+  const Columns columns(logits, given.plain());
   if (!given.mask.is_none()) throw TypeError("cross_entropy_columns takes no mask");
   Numbers rows = columns.z;
   rows.rows = columns.rows;

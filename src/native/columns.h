@@ -1,5 +1,6 @@
-// Classes along an axis that is not the last: (outer, K, inner). Tiles of columns become rows in a buffer,
-// where the kernels for rows work on them, so that the bits are theirs.
+// Classes along an axis that is not the last: (outer, K, inner), in tiles of columns. Here: very many classes, few
+// columns, and losses with options. Tiles become rows in a buffer, where the kernels for rows work on them, so that
+// the bits are theirs.
 #pragma once
 
 #include "kernels.h"

@@ -6,6 +6,7 @@
 #include "gaussian.h"
 #include "labelled_derivatives.h"
 #include "labels.h"
+#include "planes.h"
 #include "rows.h"
 
 #define NAME_OF(isa) TEXT_OF(isa)
@@ -24,9 +25,11 @@ auto by_length(const Call& call, int64_t begin, int64_t end) {
   return (call.n_classes <= kSmall ? few : many)(call, begin, end);
 }
 
-template <auto few, auto many>
-auto columns_by_length(const ColumnsCall& call, int64_t begin, int64_t end) {
-  return (call.n_classes <= kSmall ? few : many)(call, begin, end);
+// Columns as they lie, or turned into rows.
+template <auto few, auto planes, auto rows>
+auto columns_by_shape(const ColumnsCall& call, int64_t begin, int64_t end) {
+  if (call.n_classes <= kSmall) return few(call, begin, end);
+  return (call.planes ? planes : rows)(call, begin, end);
 }
 
 }  // namespace
@@ -37,7 +40,8 @@ auto columns_by_length(const ColumnsCall& call, int64_t begin, int64_t end) {
 #define COLUMNS(walk, name)                                                                          \
   {COLUMNS_OF(walk, name, Float16), COLUMNS_OF(walk, name, BFloat16), COLUMNS_OF(walk, name, float), \
    COLUMNS_OF(walk, name, double)}
-#define COLUMNS_OF(walk, name, T) columns_by_length<name##_few_columns<T>, walk<T, name##_rows<Compute<T>>>>
+#define COLUMNS_OF(walk, name, T) \
+  columns_by_shape<name##_few_columns<T>, name##_planes<T>, walk<T, name##_rows<Compute<T>>>>
 #define GENERAL(T) loss_columns<T, cross_entropy_general_rows<Compute<T>>>
 
 extern const KernelTable kernels;

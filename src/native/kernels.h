@@ -36,11 +36,14 @@ struct CrossEntropyCall {
 
 // Classes along the middle axis of (outer, K, inner).
 constexpr int64_t kColumnNumbers = 32768, kWidestTile = 128;  // numbers and columns of a tile
+constexpr int64_t kPlaneNumbers = 65536;                      // numbers where columns are walked as they lie
+constexpr int64_t kLongestColumn = 2048;                      // classes of those
 struct ColumnsCall {
   const void* logits;
   void* out;                     // (outer, K, inner) or, where each column gives one number, (outer, inner)
   int64_t n_classes, inner;
   int64_t width;                 // columns of a tile
+  bool planes;                   // whether columns are walked as they lie, where the kernel can
   const CrossEntropyCall* loss;  // all but the logits and the gradient, or null
 };
 

@@ -14,13 +14,24 @@ from tests.kernels.tables import name_of
 from tests.kernels.truth import Array
 
 SHAPES = [(0, 3, 4), (2, 3, 0), (1, 1, 1), (2, 3, 5), (3, 10, 70), (2, 33, 17), (1, 1000, 40)]
-SHAPES += [(2, 4100, 3), (1, 32768, 2)]
+SHAPES += [(2, 4100, 3), (1, 32768, 2), (3, 33, 7), (2, 47, 8), (2, 100, 34), (1, 2113, 9)]
 
 
 def _case(shape: tuple[int, int, int], dtype: Any) -> tuple[Array, Array]:
     """The logits, and their columns as rows (outer * inner, K)."""
     z = np.random.default_rng(shape).normal(0, 5, shape).astype(dtype)
     return z, np.ascontiguousarray(np.moveaxis(z, 1, 2)).reshape(-1, shape[1])
+
+
+def _with_extremes(z: Array) -> Array:
+    """The same with a few infinities and NaN, and columns of nothing else."""
+    rng = np.random.default_rng(5)
+    z = z.copy()
+    for value in (np.inf, -np.inf, np.nan):
+        z.reshape(-1)[rng.integers(0, z.size, 5)] = value
+    z[-1, :, ::7] = -np.inf
+    z[0, :, 3] = 0.0
+    return z
 
 
 def _as_columns(rows: Array, shape: tuple[int, int, int]) -> Array:
@@ -46,6 +57,23 @@ def test_the_softmax_family(dtype: Any, shape: tuple[int, int, int]) -> None:
     kernels.logsumexp_rows(rows, expected)
     kernels.logsumexp_columns(z, out)
     assert out.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("shape", [(3, 10, 70), (2, 100, 34), (2, 47, 8), (2, 33, 6)], ids=str)
+@pytest.mark.parametrize("dtype", tables.DTYPES, ids=name_of)
+def test_infinities_and_nan(dtype: Any, shape: tuple[int, int, int]) -> None:
+    z = _with_extremes(_case(shape, dtype)[0])
+    rows = np.ascontiguousarray(np.moveaxis(z, 1, 2)).reshape(-1, shape[1])
+    for name in ("softmax", "log_softmax"):
+        expected, out = np.empty_like(rows), np.empty_like(z)
+        getattr(kernels, f"{name}_rows")(rows, expected)
+        getattr(kernels, f"{name}_columns")(z, out)
+        wide, of_rows = out.astype(np.float64), _as_columns(expected, shape).astype(np.float64)
+        np.testing.assert_array_equal(wide, of_rows, err_msg=name)
+    expected, out = np.empty((2, len(rows)), dtype)
+    kernels.logsumexp_rows(rows, expected)
+    kernels.logsumexp_columns(z, out)
+    np.testing.assert_array_equal(out.astype(np.float64), expected.astype(np.float64))
 
 
 @pytest.mark.parametrize("options", [calls.PLAIN, calls.FULL], ids=["plain", "options"])

@@ -87,8 +87,14 @@ STREAMED = [
 
 
 @native_only
-@pytest.mark.parametrize("n_classes", [701, 20_001, 300_001])
-@pytest.mark.parametrize("dtype", tables.DTYPES, ids=name_of)
+@pytest.mark.parametrize(
+    ("dtype", "n_classes"),
+    [
+        *((np.float32, 701), (np.float32, 20_001), (np.float32, 300_001)),
+        *((np.float64, 701), (np.float64, 300_001), (np.float16, 20_001)),
+    ],
+    ids=str,
+)
 def test_results_that_pass_the_caches_by(dtype: Any, n_classes: int) -> None:
     """More than 64 MiB of results are stored in another way, and long rows wait elsewhere."""
     few = calls.all_calls(3, n_classes, dtype)

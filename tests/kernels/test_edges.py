@@ -145,7 +145,7 @@ def test_wrong_arguments_are_refused() -> None:
     if kernels.KERNELS == "numpy":
         pytest.skip("NumPy's kernels take what NumPy takes")
     z = np.zeros((4, 3))
-    out = np.empty_like(z)
+    out = np.zeros_like(z)
     read_only = out.copy()
     read_only.flags.writeable = False
     for first, second in [
