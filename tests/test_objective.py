@@ -11,6 +11,7 @@ from crossent.curved_objective import CurvedObjective
 from crossent.data import ArrayBatches, class_mass
 from crossent.features import GaussianFeatures, LinearFeatures
 from crossent.objective import Network, NetworkLoss, NetworkObjective
+from crossent.sampled_objective import SampledObjective
 
 N, D, CENTERS = 9, 3, 4
 
@@ -254,3 +255,31 @@ def test_network_and_all_its_gradients_are_true(kind, dtype):
         error = np.abs(value.astype(object) - true[name].value)
         unit = true[name].scale * float(np.finfo(dtype).eps)
         assert float(np.max(error / unit)) <= 16.0, name
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: next(iter(case), "plain"))
+def test_rows_show_the_objective_on_average(n_classes, case):
+    """The mean over all single rows is the objective, and so is one batch of all rows."""
+    case = dict(case)
+    if case.pop("class_weight", None):
+        case["class_weight"] = np.linspace(0.5, 2.0, n_classes)
+    whole = objective("radial", n_classes, **case)
+    shown = SampledObjective(
+        whole._batches,
+        whole.features,
+        whole.loss,
+        whole.features_start,
+        class_mass(whole._batches, n_classes),
+        whole.coordinates,
+    )
+    parameters = some_parameters(whole)
+    value, gradient = whole.value_and_grad(parameters)
+    each = [shown.rows_value_and_grad(parameters, np.array([row])) for row in range(N)]
+    for found in (shown.rows_value_and_grad(parameters, np.arange(N)), _mean_of(each)):
+        np.testing.assert_allclose(found[0], value, rtol=1e-12)
+        np.testing.assert_allclose(found[1], gradient, atol=1e-12)
+
+
+def _mean_of(found):
+    return np.mean([value for value, _ in found]), np.mean([g for _, g in found], axis=0)

@@ -51,12 +51,7 @@ class SampledObjective(NetworkObjective):
         logits = phi @ weight.T
         logits += bias
         loss, back = cross_entropy_value_and_grad(
-            logits,
-            batch.target,
-            sample_weight=batch.sample_weight,
-            class_weight=self.loss.class_weight,
-            label_smoothing=self.loss.label_smoothing,
-            reduction="sum",
+            logits, batch.target, out=logits, **self._loss_options(batch)
         )
         share = self.n_samples / (len(rows) * self._total)
         back *= share

@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse
 from sklearn.datasets import load_digits, make_moons
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -127,6 +128,9 @@ def test_first_beta_follows_the_distances():
     X = np.random.default_rng(0).normal(size=(500, 4))
     moments, thrice = column_moments(X, None), column_moments(3.0 * X, None)
     plain = first_beta(moments, X[:20], "radial")
+    apart = np.square(X[:20, None] - X[:20]).sum(axis=2)
+    nearest = np.sort(apart, axis=1)[:, 1:6].mean(axis=1)
+    np.testing.assert_allclose(plain, 1.5 / nearest)
     np.testing.assert_allclose(first_beta(thrice, 3.0 * X[:20], "radial"), plain / 9.0)
     np.testing.assert_allclose(first_beta(moments, X[:20], "additive"), 4.0 * plain)
     constant = column_moments(np.ones((3, 1)), None)
@@ -157,7 +161,7 @@ def test_a_warm_start_goes_on(moons):
     model.set_params(max_iter=1000).fit(X, y)
     cold = RBFClassifier(10, random_state=0).fit(X, y)
     assert model.result_.value < first
-    assert model.n_iter_ < cold.n_iter_ + 5
+    assert model.fit(X, y).n_iter_ < cold.n_iter_ / 2
 
 
 def test_soft_targets_and_absent_classes(moons):
@@ -187,7 +191,8 @@ def test_the_same_random_state_gives_the_same_model(moons):
         ({"centers": [[1.0]]}, "shape \\(n, 2\\)"),
         ({"centers": [[1.0, np.nan]]}, "finite"),
         ({"train_beta": "yes"}, "train_beta must be True or False"),
-        ({"solver": "newton"}, "solver must be one of 'auto', 'lbfgs'"),
+        ({"train_scale": 1.5}, "train_scale must be True or False"),
+        ({"solver": "newton"}, "solver must be one of 'auto', 'lbfgs', 'adam'"),
         ({"C": -1}, "C must be positive"),
     ],
 )
@@ -200,19 +205,18 @@ def test_parameters_are_checked(options, words, moons):
 def test_digits(seed):
     X, y = load_digits(return_X_y=True)
     X, X_held, y, y_held = train_test_split(X, y, test_size=0.2, stratify=y, random_state=seed)
-    assert fitted(X, y).score(X_held, y_held) >= 0.975
+    assert fitted(X, y).score(X_held, y_held) >= 0.972
 
 
-@pytest.mark.parametrize(("kind", "wanted"), [("radial", 0.985), ("additive", 0.97)])
+@pytest.mark.parametrize(("kind", "wanted"), [("radial", 0.992), ("additive", 0.97)])
 def test_pendigits(kind, wanted, pendigits_csv):
-    """300 centers; softmax regression reaches 0.948 here, and additive is to be 2 points above."""
+    """Defaults; softmax regression reaches 0.948 here, and additive is to be 2 points above."""
     with open(pendigits_csv, newline="") as file:
         rows = list(csv.DictReader(file))
     X = np.array([[float(row[f"c{i}"]) for i in range(1, 17)] for row in rows], dtype=np.float32)
     y = np.array([row["class"] for row in rows])
     X, X_held, y, y_held = train_test_split(X, y, test_size=0.2, stratify=y, random_state=0)
-    options = {"n_centers": 300, "kind": kind, "tol": 3e-3}
-    assert fitted(X, y, **options).score(X_held, y_held) >= wanted
+    assert fitted(X, y, kind=kind).score(X_held, y_held) >= wanted
 
 
 def test_a_refit_that_fails_leaves_the_model_as_it_was(moons):
@@ -283,3 +287,84 @@ def test_fit_and_predict_keep_to_the_workspace(centers):
         tracemalloc.stop()
     assert fit_peak < 5 << 20
     assert predict_peak < 3 << 20
+
+
+@pytest.fixture(scope="module")
+def rings():
+    """Two classes, one around the other, in columns of very different size; 1200 rows."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1200, 3))
+    return X * [1.0, 100.0, 0.01], (np.square(X[:, :2]).sum(axis=1) > 1.4).astype(np.int64)
+
+
+@pytest.mark.parametrize("kind", ["radial", "additive"])
+def test_steps_on_drawn_rows_lead_about_as_low_as_steps_on_all(kind, rings):
+    X, y = rings
+    drawn, whole = (
+        fitted(X, y, kind=kind, n_centers=20, solver=solver, tol=1e-3)
+        for solver in ("auto", "lbfgs")
+    )
+    assert drawn.stopping_reason_.startswith("finished 50 passes")
+    assert (drawn.predict(X) == whole.predict(X)).mean() > 0.97
+    assert drawn.score(X, y) > 0.97
+    assert drawn.result_.value < 3.0 * whole.result_.value
+    assert drawn.centers_.dtype == np.float64
+
+
+def test_the_scale_of_a_column_that_says_nothing_shrinks(rings):
+    """scale_ divides: that of the third column, which is noise, grows against the others."""
+    X, y = rings
+    trained, held = (
+        fitted(X, y, n_centers=20, train_scale=train_scale).scale_ for train_scale in (True, False)
+    )
+    growth = trained / held
+    assert growth[2] > 1.3 * growth[:2].max()
+
+
+def test_drawn_rows_and_the_same_seed_give_the_same_model(rings):
+    X, y = rings
+    first, second = (fitted(X, y, n_centers=10).predict_proba(X) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_fewer_passes_than_planned_are_said(rings):
+    X, y = rings
+    with pytest.warns(ConvergenceWarning, match="3 passes over the rows, where 50 were planned"):
+        model = RBFClassifier(10, max_iter=3, random_state=0).fit(X, y)
+    assert (model.n_iter_, model.converged_) == (3, False)
+
+
+def test_early_stopping_keeps_the_best_pass(rings):
+    X, y = rings
+    flipped = np.where(np.random.default_rng(1).random(len(y)) < 0.3, 1 - y, y)
+    options = {"early_stopping": True, "n_iter_no_change": 3, "validation_fraction": 0.3}
+    model = fitted(X, flipped, n_centers=300, **options)
+    assert model.n_iter_ < 50
+    assert "held out" in model.stopping_reason_
+    assert model.score(X, y) > fitted(X, flipped, n_centers=300).score(X, y)
+
+
+def test_drawn_rows_keep_to_the_workspace():
+    """2000 centers: 128 rows of features alone would be 1 MB in float32, 2 in the plan's count."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 4))
+    y = (X[:, 0] * X[:, 1] > 0.0).astype(np.int64)
+    options = {"centers": X[:1000], "max_iter": 1, "random_state": 0}
+    peaks = []
+    for workspace_bytes in (200_000, None):
+        model = RBFClassifier(workspace_bytes=workspace_bytes, **options)
+        tracemalloc.start()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                model.fit(X, y)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[0] < peaks[1] / 4
+
+
+def test_sparse_rows_are_refused_with_a_way_out(moons):
+    X, y = moons
+    with pytest.raises(TypeError, match=r"got a sparse csr_array.*TruncatedSVD"):
+        RBFClassifier().fit(scipy.sparse.csr_array(X), y)

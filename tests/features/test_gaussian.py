@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from crossent.features import GaussianFeatures, LinearFeatures
 
-TRAINED = [(True, True), (True, False), (False, True), (False, False)]
+TRAINED = list(itertools.product([True, False], repeat=3))
 
 
-def features(kind, train_centers=True, train_beta=True, dtype=np.float64):
+def features(kind, train_centers=True, train_beta=True, train_scale=True, dtype=np.float64):
     rng = np.random.default_rng(0)
     return GaussianFeatures(
         rng.normal(size=(4, 3)).astype(dtype),
@@ -18,6 +20,7 @@ def features(kind, train_centers=True, train_beta=True, dtype=np.float64):
         kind,
         train_centers=train_centers,
         train_beta=train_beta,
+        train_scale=train_scale,
         center_scale=1.7,
     )
 
@@ -26,8 +29,13 @@ def features(kind, train_centers=True, train_beta=True, dtype=np.float64):
 @pytest.mark.parametrize("trained", TRAINED)
 def test_parameters_come_back_as_they_went_in(kind, trained):
     chosen = features(kind, *trained)
-    centers, beta, _ = chosen.named(chosen.start())
-    assert len(chosen.start()) == chosen.n_parameters == 12 * trained[0] + 4 * trained[1]
+    centers, beta, scale = chosen.named(chosen.start())
+    assert (
+        len(chosen.start())
+        == chosen.n_parameters
+        == 12 * trained[0] + 4 * trained[1] + 3 * trained[2]
+    )
+    assert (scale is not None) == trained[2]
     whole = features(kind)
     np.testing.assert_allclose(centers, whole.named(whole.start()).centers, rtol=1e-15)
     np.testing.assert_allclose(beta, whole.named(whole.start()).beta, rtol=1e-15)
@@ -39,6 +47,7 @@ def test_gradients_equal_central_differences(kind, trained):
     rng = np.random.default_rng(1)
     chosen, inputs = features(kind, *trained), rng.normal(size=(6, 3))
     h, start = rng.normal(size=(6, 4)), chosen.start()
+    start += 0.1 * rng.normal(size=start.shape)
 
     def back(parameters, rows):
         return float((chosen.values(parameters, rows) * h).sum())
@@ -80,3 +89,24 @@ def test_linear_features_are_the_inputs():
     assert linear.values(np.empty(0), inputs) is inputs
     assert linear.inputs_vjp(np.empty(0), inputs, inputs) is inputs
     assert linear.forward(np.empty(0), inputs)[1](inputs).shape == (0,)
+
+
+@pytest.mark.parametrize("kind", ["radial", "additive"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_forward_gives_the_values(kind, dtype):
+    """Radial ones by a product: float32 exponents were 2e-6 off at most here."""
+    chosen = features(kind, dtype=dtype)
+    inputs = np.random.default_rng(2).normal(size=(50, 3)).astype(dtype)
+    phi, pull = chosen.forward(chosen.start(), inputs)
+    assert phi.dtype == dtype
+    assert pull(phi).dtype == np.float64
+    np.testing.assert_allclose(
+        phi, chosen.values(chosen.start(), inputs), atol=40 * np.finfo(dtype).eps
+    )
+
+
+def test_features_far_from_all_centers_are_no_denormal_numbers():
+    chosen = features("radial", dtype=np.float32)
+    phi, _ = chosen.forward(chosen.start(), np.full((1, 3), 1e3, np.float32))
+    assert (phi > np.finfo(np.float32).tiny).all()
+    assert (phi < 1e-25).all()

@@ -47,6 +47,17 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
     def _keep(self, features: Features, parameters: Array) -> None:
         """Store the features trained."""
 
+    def _objective(
+        self,
+        batches: ArrayBatches,
+        features: Features,
+        loss: NetworkLoss,
+        start: Array,
+        problem: Problem,
+    ) -> NetworkObjective:
+        """What is lowered."""
+        return self._objective_type(batches, features, loss, start, problem.mass)
+
     _solvers: tuple[str, ...] = ("auto", "lbfgs")
 
     early_stopping: bool = False
@@ -149,7 +160,7 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
             self.workspace_bytes,
         )
         batches = self._batches(problem, features)
-        objective = self._objective_type(batches, features, loss, start, problem.mass)
+        objective = self._objective(batches, features, loss, start, problem)
         self._solve(objective, features, problem, len(truth.classes))
 
     def _batches(self, problem: Problem, features: Features) -> ArrayBatches:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.neighbors import NearestNeighbors
 
-from .._typing import Array
+from .._typing import Array, Batch, Features
 
 __all__ = [
     "Moments",
@@ -17,12 +19,14 @@ __all__ = [
     "column_moments",
     "column_scales",
     "drawn_rows",
+    "feature_moments",
     "few_distinct_rows",
     "first_beta",
 ]
 
-_FULL_KMEANS_ROWS = 20_000
-_BETA_FACTOR = 3.0
+_FULL_KMEANS_ROWS = 2_000
+_BETA_FACTOR = 1.5
+_NEIGHBOURS = 5
 _MOMENT_BYTES = 1 << 19
 
 
@@ -100,14 +104,13 @@ def chosen_centers(
         _, first = np.unique(rows, axis=0, return_index=True)
         return np.ascontiguousarray(rows[np.sort(first)[:n_centers]])
     seed = random_state.randint(2**31 - 1)
+    few = {"n_init": 1, "init": "random", "random_state": seed}  # the centers are only a start
     if len(inputs) <= _FULL_KMEANS_ROWS:
-        means = KMeans(n_centers, n_init=1, max_iter=50, random_state=seed)
+        means = KMeans(n_centers, max_iter=10, **few)
     else:
-        means = MiniBatchKMeans(
-            n_centers, n_init=1, batch_size=4096, max_iter=20, random_state=seed
-        )
+        means = MiniBatchKMeans(n_centers, batch_size=1024, max_iter=1, compute_labels=False, **few)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the centers are only a start
+        warnings.simplefilter("ignore", ConvergenceWarning)
         means.fit(inputs, sample_weight=sample_weight)
     return np.ascontiguousarray(means.cluster_centers_.astype(inputs.dtype))
 
@@ -123,11 +126,34 @@ def few_distinct_rows(inputs: Array, at_most: int) -> Array | None:
 
 
 def first_beta(moments: Moments, centers: Array, kind: str) -> Array:
-    """beta (n,): three over the mean squared distance of rows and centers.
+    """beta (n,): 1.5 over the mean squared distance of a center to the five nearest others.
 
-    Of a coordinate for the additive kind. ``moments`` are those of the rows.
+    Of a coordinate for the additive kind. Where that is zero, as for a single center, half the mean
+    squared distance of rows and centers stands for it. ``moments`` are those of the rows.
     """
-    squares = moments.variance + np.square(centers - moments.mean).mean(axis=0)
-    distance = float(squares.mean() if kind == "additive" else squares.sum())
-    beta = _BETA_FACTOR / distance if distance > 0.0 else 1.0
-    return np.full(len(centers), beta, dtype=centers.dtype)
+    near = min(_NEIGHBOURS, len(centers) - 1)
+    squares = np.zeros(len(centers))
+    if near:
+        found = NearestNeighbors(n_neighbors=near).fit(centers).kneighbors()[0]
+        squares = np.square(found, dtype=np.float64).mean(axis=1)
+    apart = moments.variance + np.square(centers - moments.mean).mean(axis=0)
+    squares = np.where(squares > 0.0, squares, 0.5 * apart.sum())
+    if kind == "additive":
+        squares /= centers.shape[1]
+    beta = np.where(squares > 0.0, _BETA_FACTOR / np.where(squares > 0.0, squares, 1.0), 1.0)
+    return beta.astype(centers.dtype)
+
+
+def feature_moments(
+    batches: Iterable[Batch], features: Features, parameters: Array
+) -> tuple[Array, float]:
+    """Weighted mean of the features, float64 (n,), and the mean of their variances; positive."""
+    total, mean, square = 0.0, np.zeros(features.n_features), np.zeros(features.n_features)
+    for batch in batches:
+        phi = features.values(parameters, batch.inputs)
+        total += float(batch.sample_weight.sum())
+        mean += batch.sample_weight @ phi
+        square += batch.sample_weight @ np.square(phi)
+    mean /= total
+    variance = float((square / total - mean**2).mean())
+    return mean, variance if variance > 1e-12 * float((mean**2).mean()) else 1.0

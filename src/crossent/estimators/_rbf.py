@@ -10,61 +10,83 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._arguments import check_choice
+from .._sparse import is_sparse
 from .._typing import Array, ArrayLike, Features
+from ..data import ArrayBatches
 from ..features import GaussianFeatures
-from ..objective import NetworkObjective
+from ..objective import NetworkLoss, NetworkObjective
 from ..ops import gaussian_features
+from ..sampled_objective import SampledObjective
 from ..solvers import Criterion, SmallDecrease
-from ._base import NetworkClassifier
+from ._base import NetworkClassifier, Solver
 from ._centers import (
     chosen_centers,
     column_moments,
     column_scales,
     drawn_rows,
+    feature_moments,
     few_distinct_rows,
     first_beta,
 )
 from ._checks import checked_flag
+from ._drawn import minibatch_solver, penalised, planned_passes, sampled_objective
 from ._prediction import block_rows
 from ._problem import Problem
 
 __all__ = ["RBFClassifier"]
 
+_MANY_ROWS = 500
+"""Rows from which on steps that see some of them are faster, and lead as far or farther."""
+
 
 class RBFClassifier(NetworkClassifier):
     """Radial basis function network: softmax of a linear layer on Gaussian features.
 
-    Centers start from k-means and beta from the distances to them; then W, b, the centers and
-    log beta are trained together on the exact gradient of
-    ``C sum_i r_i E_i + |W|^2 / 2``. Inputs are scaled inside.
+    Centers start from k-means and beta from their distances to each other; then W, b, the centers,
+    log beta and the inputs' scales are trained together on the exact gradient of
+    ``C sum_i r_i E_i + 5 v |W|^2``, v the mean variance of the features at the start: steps that
+    see 128 rows each, in drawn orders, or all rows a step where there are few. Inputs are scaled
+    inside.
 
     Parameters
     ----------
     n_centers : int or "auto", default="auto"
-        Number of Gaussian features; "auto" takes 8 sqrt(N), but 2 K at least and 500 at most. With
-        fewer distinct rows than that, the centers are the distinct rows.
+        Number of Gaussian features. "auto" takes 8 sqrt(N) up to 300, then 4 sqrt(N) up to 1000;
+        additive ones, which are dearer, 8 sqrt(N) up to 150; 2 K at least. With fewer distinct rows
+        than that, the centers are the distinct rows.
     kind : {"radial", "additive"}, default="radial"
         ``exp(-beta_j |x - c_j|^2)``, or the second note's ``sum_s exp(-beta_j (x_s - c_js)^2)``.
     centers : {"kmeans", "random"} or array_like (n, D), default="kmeans"
-        Where the centers start: k-means, rows drawn at random, or points of the inputs' space.
+        Where the centers start: k-means (by mini-batches above 2000 rows), rows drawn at random, or
+        points of the inputs' space.
     train_centers, train_beta : bool, default=True
         Whether they are trained with W and b, or stay where they start.
-    C : float, default=10.0
-        Inverse of the penalty on W; ``inf`` for none. Additive features are up to D times as large
-        as radial ones, and 0.1 to 1 often suits them better.
-    fit_intercept, class_weight, label_smoothing, solver
+    train_scale : bool, default=True
+        Whether the scale of each column is trained; only together with the centers.
+    C : float, default=1.0
+        Inverse of the penalty on W; ``inf`` for none. As v counts the features' size, the same C
+        suits both kinds, and any number of centers.
+    fit_intercept, class_weight, label_smoothing
         As in `SoftmaxClassifier`.
-    tol : float, default=1e-3
-        Stop when an iteration lowers the objective by less than this share, on the mean of ten.
-        The objective has many minima, so that no distance from the best is known.
-    max_iter, warm_start, workspace_bytes, dtype
+    solver : {"auto", "adam", "lbfgs"}, default="auto"
+        "adam" computes in float32 and goes through the rows 15 times, or as often as makes 500
+        steps, with steps that fall to zero; "lbfgs" sees all rows in every step. "auto" takes
+        "lbfgs" below 500 rows.
+    tol : float, default=1e-4
+        Of "lbfgs": stop when an iteration lowers the objective by less than this share, on the
+        mean of ten. The objective has many minima, so that no distance from the best is known.
+    max_iter : int, default=1000
+        Iterations of "lbfgs"; passes over the rows of "adam", which plans fewer.
+    warm_start, workspace_bytes, dtype
         As in `SoftmaxClassifier`; the workspace also bounds the features and the scaled inputs held
         at once. Where it is given, the centers are chosen among as many rows, drawn at random, as
         fit in it, but 10 for each center at least.
     random_state : int, RandomState or None, default=None
-        Of the centers' choice.
+        Of the centers' choice, the rows' order and the rows held out.
     verbose, callback
-        As in `SoftmaxClassifier`.
+        As in `SoftmaxClassifier`; of "adam", after every pass.
+    early_stopping, validation_fraction, n_iter_no_change
+        As in `SoftmaxClassifier`; an iteration of "adam" is a pass.
 
     Attributes
     ----------
@@ -87,7 +109,7 @@ class RBFClassifier(NetworkClassifier):
 
     _tensor_names = ("coef_", "intercept_", "centers_", "beta_", "mean_", "scale_")
     _kept_names = ("kind",)
-    _remedy = "raise max_iter or tol, or lower C"
+    _remedy = "raise max_iter (or, with lbfgs, tol), or lower C"
 
     def __init__(
         self,
@@ -97,12 +119,13 @@ class RBFClassifier(NetworkClassifier):
         centers: str | ArrayLike = "kmeans",
         train_centers: bool = True,
         train_beta: bool = True,
-        C: float = 10.0,
+        train_scale: bool = True,
+        C: float = 1.0,
         fit_intercept: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
         label_smoothing: float = 0.0,
         solver: str = "auto",
-        tol: float = 1e-3,
+        tol: float = 1e-4,
         max_iter: int = 1000,
         warm_start: bool = False,
         workspace_bytes: int | None = None,
@@ -110,12 +133,16 @@ class RBFClassifier(NetworkClassifier):
         random_state: Any = None,
         verbose: int = 0,
         callback: Callable[[Any], object] | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
     ) -> None:
         self.n_centers = n_centers
         self.kind = kind
         self.centers = centers
         self.train_centers = train_centers
         self.train_beta = train_beta
+        self.train_scale = train_scale
         self.C = C
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
@@ -129,6 +156,24 @@ class RBFClassifier(NetworkClassifier):
         self.random_state = random_state
         self.verbose = verbose
         self.callback = callback
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+
+    def _train(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        classes: ArrayLike | None,
+    ) -> None:
+        if is_sparse(X):
+            raise TypeError(
+                f"RBFClassifier needs dense rows, got a sparse {type(X).__name__}: distances to "
+                "centers have no zeros to skip. Put sklearn.decomposition.TruncatedSVD before it "
+                "in a pipeline, or pass X.toarray() where the columns are few"
+            )
+        super()._train(X, y, sample_weight, classes)
 
     def _check_own_parameters(self) -> None:
         number = self.n_centers
@@ -139,6 +184,7 @@ class RBFClassifier(NetworkClassifier):
         check_choice(self.kind, ("radial", "additive"), "kind")
         checked_flag(self.train_centers, "train_centers")
         checked_flag(self.train_beta, "train_beta")
+        checked_flag(self.train_scale, "train_scale")
         if isinstance(self.centers, str):
             check_choice(self.centers, ("kmeans", "random"), "centers")
 
@@ -150,15 +196,53 @@ class RBFClassifier(NetworkClassifier):
             moments = column_moments(X, weight).scaled(self.mean_, self.scale_)
             self.beta_ = first_beta(moments, self.centers_, self.kind)
         self.kind_ = self.kind
+        drawn = self._draws(problem)
+        dtype = np.dtype(np.float32) if drawn else X.dtype
+        full_step = 1.0 if drawn or self.kind == "additive" else float(np.sqrt(X.shape[1]))
         features = GaussianFeatures(
-            self.centers_,
-            self.beta_,
+            self.centers_.astype(dtype),
+            self.beta_.astype(dtype),
             self.kind,
             train_centers=self.train_centers,
             train_beta=self.train_beta,
-            center_scale=np.sqrt(X.shape[1]) if self.kind == "radial" else 1.0,
+            train_scale=self.train_scale and self.train_centers,
+            center_scale=full_step,
         )
         return features, features.start()
+
+    _solvers = ("auto", "lbfgs", "adam")
+
+    def _draws(self, problem: Problem) -> bool:
+        """Whether steps see rows drawn at random, or all of them."""
+        return self.solver == "adam" or (
+            self.solver == "auto" and len(problem.inputs) >= _MANY_ROWS
+        )
+
+    def _objective(
+        self,
+        batches: ArrayBatches,
+        features: Features,
+        loss: NetworkLoss,
+        start: Array,
+        problem: Problem,
+    ) -> NetworkObjective:
+        if self._draws(problem):
+            random = check_random_state(self.random_state)
+            rows = self._block_rows(features.n_features)
+            return sampled_objective(problem, features, start, loss, self._scaled, rows, random)
+        _, variance = feature_moments(batches, features, start)
+        loss = penalised(loss, variance)
+        return NetworkObjective(batches, features, loss, start, problem.mass)
+
+    def _solver(self, problem: Problem, n_parameters: int) -> Solver:
+        if not self._draws(problem):
+            return super()._solver(problem, n_parameters)
+        random = check_random_state(self.random_state)
+        most = self._block_rows(len(self.centers_))
+        return minibatch_solver(planned_passes(len(problem.inputs), most, random))
+
+    def _block_rows(self, n_features: int) -> int:
+        return block_rows(self.workspace_bytes, self._row_bytes(n_features))
 
     def _first_centers(self, problem: Problem) -> Array:
         X = problem.inputs
@@ -190,8 +274,10 @@ class RBFClassifier(NetworkClassifier):
         if not isinstance(self.centers, str):
             return len(np.asarray(self.centers))
         if self.n_centers == "auto":
-            wanted = max(2 * len(problem.mass), int(8.0 * np.sqrt(len(problem.inputs))))
-            return min(500, wanted)
+            root, twice = float(np.sqrt(len(problem.inputs))), 2 * len(problem.mass)
+            if self.kind == "additive":
+                return max(int(min(8.0 * root, 150.0)), twice)
+            return max(int(min(max(min(8.0 * root, 300.0), 4.0 * root), 1000.0)), twice)
         return int(self.n_centers)
 
     def _fits_on(self, problem: Problem) -> bool:
@@ -204,11 +290,16 @@ class RBFClassifier(NetworkClassifier):
         return few is not None and len(few) == len(self.centers_)
 
     def _criterion(self, objective: NetworkObjective, start: Array) -> Criterion:
+        if isinstance(objective, SampledObjective):
+            return lambda progress: None
         return SmallDecrease(self.tol)
 
     def _keep(self, features: Features, parameters: Array) -> None:
         assert isinstance(features, GaussianFeatures)
-        self.centers_, self.beta_, _ = features.named(parameters)
+        found, dtype = features.named(parameters), self.scale_.dtype
+        self.centers_, self.beta_ = found.centers.astype(dtype), found.beta.astype(dtype)
+        if found.scale is not None:
+            self.scale_ = (self.scale_ / found.scale).astype(dtype)
 
     def _values(self, X: Array) -> Array:
         return gaussian_features(self._scaled(X), self.centers_, self.beta_, kind=self.kind_)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._adam import Adam, Cosine
 from ._lbfgs import lbfgs
+from ._minibatch import Passes, Sampled, minibatch
 from ._newton import CurvedObjective, newton
 from ._result import Callback, Criterion, Progress, Result, Stop
 from ._stopping import RelativeGap, SmallDecrease, SmallGradient
@@ -14,12 +15,15 @@ __all__ = [
     "Cosine",
     "Criterion",
     "CurvedObjective",
+    "Passes",
     "Progress",
     "RelativeGap",
     "Result",
+    "Sampled",
     "SmallDecrease",
     "SmallGradient",
     "Stop",
     "lbfgs",
+    "minibatch",
     "newton",
 ]
