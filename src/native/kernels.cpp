@@ -19,10 +19,10 @@ namespace crossent::CROSSENT_ISA {
 namespace {
 
 // A kernel for rows of a few classes, another for longer ones.
-template <auto few, auto many, class Call>
+template <auto few, auto many, int64_t most_of_few, class Call>
 auto by_length(const Call& call, int64_t begin, int64_t end) {
   const StreamEnd end_of_stream{call.streamed};
-  return (call.n_classes <= kSmall ? few : many)(call, begin, end);
+  return (call.n_classes <= most_of_few ? few : many)(call, begin, end);
 }
 
 // Columns as they lie, or turned into rows.
@@ -34,9 +34,10 @@ auto columns_by_shape(const ColumnsCall& call, int64_t begin, int64_t end) {
 
 }  // namespace
 
-#define ROWS(name) \
-  {BY_LENGTH(name, Float16), BY_LENGTH(name, BFloat16), BY_LENGTH(name, float), BY_LENGTH(name, double)}
-#define BY_LENGTH(name, T) by_length<name##_few<T>, name##_rows<T>>
+#define ROWS(name, most)                                                                       \
+  {BY_LENGTH(name, most, Float16), BY_LENGTH(name, most, BFloat16), BY_LENGTH(name, most, float), \
+   BY_LENGTH(name, most, double)}
+#define BY_LENGTH(name, most, T) by_length<name##_few<T>, name##_rows<T>, most>
 #define COLUMNS(walk, name)                                                                          \
   {COLUMNS_OF(walk, name, Float16), COLUMNS_OF(walk, name, BFloat16), COLUMNS_OF(walk, name, float), \
    COLUMNS_OF(walk, name, double)}
@@ -48,15 +49,15 @@ extern const KernelTable kernels;
 
 constexpr KernelTable kTable = {
     NAME_OF(CROSSENT_ISA),
-    ROWS(softmax),
-    ROWS(log_softmax),
-    ROWS(logsumexp),
-    ROWS(softmax_vjp),
-    ROWS(log_softmax_vjp),
+    ROWS(softmax, kSmall),
+    ROWS(log_softmax, kSmall),
+    ROWS(logsumexp, kSmall),
+    ROWS(softmax_vjp, kSplit),
+    ROWS(log_softmax_vjp, kSplit),
     ALL(log_softmax_jvp_rows),
-    ROWS(logsumexp_vjp),
+    ROWS(logsumexp_vjp, kSmall),
     ALL(logsumexp_jvp_rows),
-    ROWS(cross_entropy),
+    ROWS(cross_entropy, kSmall),
     ALL(cross_entropy_general_rows),
     ALL(cross_entropy_jvp_rows),
     ALL(cross_entropy_hvp_rows),

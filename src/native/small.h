@@ -13,7 +13,7 @@
 namespace crossent::CROSSENT_ISA {
 namespace {
 
-constexpr int64_t kSmall = 32;  // classes up to which rows lie side by side
+constexpr int64_t kSmall = 28;  // classes up to which rows lie side by side; backward passes turn two arrays: kSplit
 constexpr int kGroupVectors = 64, kMostBlocks = 16;
 
 // Blocks of rows: class k of those in block b is lanes[b * count + k].

@@ -7,7 +7,7 @@ from typing import Any, TypedDict, Unpack
 from .. import _kernels
 from .._arguments import as_floating, as_vector
 from .._typing import Array, ArrayLike, Floating
-from ._loss import LossRows, plan_binary_loss
+from ._loss import LossRows, plan_binary_loss, plan_plain_binary_loss
 from ._rows import destination, scalar_or_array
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_value_and_grad", "sigmoid"]
@@ -184,7 +184,10 @@ def binary_cross_entropy_value_and_grad(
     array([-0.5])
     """
     u = as_floating(logits, "logits")
-    plan = plan_binary_loss(u.shape, u.dtype, target, **options)
+    if options:
+        plan = plan_binary_loss(u.shape, u.dtype, target, **options)
+    else:
+        plan = plan_plain_binary_loss(u.shape, u.dtype, target)
     rows = as_vector(u)
     gradient = destination(out, u, u.ndim - 1, rows, plan.target)
     loss = _value_and_grad(rows, plan, gradient)

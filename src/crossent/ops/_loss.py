@@ -35,6 +35,7 @@ __all__ = [
     "loss_normalizer",
     "plan_binary_loss",
     "plan_loss",
+    "plan_plain_binary_loss",
     "plan_plain_loss",
 ]
 
@@ -170,12 +171,16 @@ def plan_plain_loss(
     shape: tuple[int, ...], axis: int, dtype: np.dtype[Any], target: ArrayLike | TopKTargets
 ) -> LossRows:
     """The plan without options, of which none can be wrong: a small call is mostly its plan."""
-    rows = row_shape(shape, axis)
     values = checked_target(target, shape, axis, dtype, None).values
     if isinstance(values, TopKRows):
         values = values.spread(None, None)
+    return _plain(values, dtype, row_shape(shape, axis))
+
+
+def _plain(values: Any, dtype: np.dtype[Any], rows: tuple[int, ...]) -> LossRows:
+    """The mean over rows, without options."""
     n_rows = float(math.prod(rows))
-    reduction = Reduction("mean", n_rows, empty_mean("nan", n_rows), dtype, rows)
+    reduction = Reduction("mean", n_rows, None if n_rows else math.nan, dtype, rows)
     return LossRows(values, None, _PLAIN, reduction)
 
 
@@ -211,11 +216,7 @@ def plan_binary_loss(
     options = loss_options(
         2, class_weight=class_weight, label_smoothing=label_smoothing, temperature=temperature
     )
-    truth = as_binary_target(target, shape, dtype, ignore_index)
-    if truth.values.dtype.kind == "i":
-        check_labels(truth.values, target, 2)
-    elif (bad := _kernels.first_outside(truth.values, 1.0)) >= 0:
-        refuse_probability(truth.values, bad)
+    truth = _binary_truth(target, shape, dtype, ignore_index)
     weight = as_sample_weight(sample_weight, shape)
     weight, n_present = _with_absent(weight, truth.ignored, len(truth.values))
     of_target = None
@@ -225,6 +226,28 @@ def plan_binary_loss(
     divisor = 1.0 if reduction != "mean" else _divisor(normalizer, weight, n_present, of_target)
     reduced = Reduction(reduction, divisor, empty_mean(empty, divisor), dtype, shape)
     return LossRows(truth.values, weight, options, reduced)
+
+
+def plan_plain_binary_loss(
+    shape: tuple[int, ...], dtype: np.dtype[Any], target: ArrayLike | TopKTargets
+) -> LossRows:
+    """The same without options."""
+    return _plain(_binary_truth(target, shape, dtype, None).values, dtype, shape)
+
+
+def _binary_truth(
+    target: ArrayLike | TopKTargets,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    ignore_index: int | None,
+) -> Target:
+    """Labels 0 and 1 or probabilities of class 1, all of them in range."""
+    truth = as_binary_target(target, shape, dtype, ignore_index)
+    if truth.values.dtype.kind == "i":
+        check_labels(truth.values, target, 2)
+    elif (bad := _kernels.first_outside(truth.values, 1.0)) >= 0:
+        refuse_probability(truth.values, bad)
+    return truth
 
 
 def _checked_reduction(reduction: str, normalizer: str | float, empty: str) -> str | float:
