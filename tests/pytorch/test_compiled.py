@@ -58,6 +58,34 @@ def test_errors_come_through_the_compiler():
         compiled(torch.zeros(2, 3), torch.tensor([0, 3]))
 
 
+def of_samples(f):
+    return lambda z: torch.vmap(torch.func.grad(f))(torch.stack([z, 2 * z]))
+
+
+def of_a_batch(f):
+    return torch.func.grad(lambda z: torch.vmap(f)(torch.stack([z, 2 * z])).sum())
+
+
+@pytest.mark.parametrize("transform", [torch.func.grad, torch.func.hessian, of_samples, of_a_batch])
+@pytest.mark.parametrize("case", [SOFTMAXES[0], LOSSES[0]], ids=["softmax", "loss"])
+def test_functional_derivatives_leave_the_graph(case, transform):
+    """They are right beside the graph, and refused where there may be but one."""
+    z = torch.from_numpy(TENSORS["logits"])
+    derivative = transform(lambda z: case(z).square().sum())
+    compiled = torch.compile(derivative, backend="aot_eager")
+    torch.testing.assert_close(compiled(z), derivative(z))
+    torch._dynamo.reset()
+    with pytest.raises(Exception, match="leave fullgraph=True out"):
+        torch.compile(derivative, backend="aot_eager", fullgraph=True)(z)
+
+
+def test_a_batch_is_compiled_in_one_graph():
+    z = torch.from_numpy(TENSORS["logits"]).expand(2, -1, -1, -1)
+    batched = torch.vmap(lambda z: LOSSES[0](z))
+    compiled = torch.compile(batched, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(z), LOSSES[0](z[0]).expand(2))
+
+
 def jvp_inside(f, z):
     return torch.compile(
         lambda z: torch.func.jvp(f, (z,), (z,))[1], backend="aot_eager", fullgraph=True

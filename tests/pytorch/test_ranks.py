@@ -193,7 +193,19 @@ def functional(z, group):
     )
 
 
+def compiled(z, group):
+    def loss(z):
+        return 2.0 * ranks.ct.cross_entropy(3.0 * z, torch.tensor([0, 1]), process_group=group)
+
+    torch._dynamo.reset()
+    (got,) = torch.autograd.grad(torch.compile(loss, backend="aot_eager")(z), z)
+    torch.testing.assert_close(got, torch.autograd.grad(loss(z), z)[0], rtol=0, atol=0)
+    torch._dynamo.reset()
+    torch.compile(loss, backend="aot_eager", fullgraph=True)(z)
+
+
 @pytest.mark.parametrize(("mode", "said"), [
+    (compiled, "left out of the graph"),
     (third, "two derivatives, and create_graph asks for a third"),
     (forward_mode, "no forward mode and no torch.func"),
     (functional, "no forward mode and no torch.func"),

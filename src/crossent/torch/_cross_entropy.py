@@ -72,13 +72,14 @@ def cross_entropy(
         As :func:`crossent.cross_entropy`, before anything is computed; also where another tensor
         than the logits asks for a gradient.
     NotImplementedError
-        For third derivatives, and for forward mode inside ``torch.compile``.
+        For third derivatives; inside ``torch.compile(fullgraph=True)`` for forward mode and
+        ``torch.func.grad``.
 
     Notes
     -----
     Where the logits ask for a gradient, it is computed in the forward pass, in the same sweep as
     the loss; the backward pass scales it. A second derivative is a product with the Hessian. Over
-    a process group there is the first derivative, in torch's operations: three collectives forward.
+    a process group both are in torch's operations, by backward only: three collectives forward.
 
     Examples
     --------
@@ -94,7 +95,8 @@ def cross_entropy(
     if process_group is not None:
         source_of = partial(GivenLogits, axis=axis)
         return loss_over_ranks(source_of, (logits,), loss, process_group, data_group)
-    loss = with_common_divisor(loss, tuple(logits.shape), data_group)
+    if data_group is not None:
+        loss = with_common_divisor(loss, tuple(logits.shape), data_group)
     return _value(_CROSS_ENTROPY, logits, loss)
 
 
@@ -143,4 +145,4 @@ def _value(operators: LossOperators, logits: torch.Tensor, loss: LossArguments) 
     # in float16 the cotangent must be known: see _folded
     early = logits.dtype != torch.float16 or loss.reduction != "mean"
     needs = [early and torch.is_grad_enabled() and logits.requires_grad]
-    return operators.value(logits, *loss, needs)[0]
+    return operators.loss((logits,), loss, needs)

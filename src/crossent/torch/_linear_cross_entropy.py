@@ -111,11 +111,12 @@ def linear_cross_entropy(
     )
     if process_group is not None:
         return loss_over_ranks(LayerLogits, tuple(primals), loss, process_group, data_group)
-    loss = with_common_divisor(loss, (*inputs.shape[:-1], len(weight)), data_group)
+    if data_group is not None:
+        loss = with_common_divisor(loss, (*inputs.shape[:-1], len(weight)), data_group)
     early = loss.reduction != "none" and (dtype != torch.float16 or loss.reduction == "sum")
     wanted = early and torch.is_grad_enabled()
     needs = [wanted and primal is not None and primal.requires_grad for primal in primals]
-    return _LINEAR.value(*primals, *loss, needs)[0]
+    return _LINEAR.loss(primals, loss, needs)
 
 
 def _check_one_order_is_possible(inputs: torch.Tensor, process_group: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import torch
 
+from ._eager_loss import eager_function, only_autograd_looks_on
 from ._loss import LossArguments
 from ._loss_rules import (
     HvpRules,
@@ -21,11 +22,12 @@ from ._loss_rules import (
     Tensors,
     ValueRules,
     VjpRules,
+    is_one,
     known,
     nothing,
     scaled_gradients,
 )
-from ._operator import Operator, differentiated_further, is_final
+from ._operator import Operator, differentiated_further
 from ._tensors import float_dtype
 
 __all__ = ["LossFormulas", "LossOperators", "Needs", "Tensors"]
@@ -65,21 +67,31 @@ class LossFormulas(Protocol):
 
 
 class LossOperators:
-    """The operators of one loss of the primals: ``value`` is called, and leads to the others."""
+    """The operators of one loss of the primals: ``loss`` calls ``value``, which leads to others."""
 
     def __init__(
         self, name: str, primals: tuple[str, ...], on_cpu: LossFormulas, on_device: LossFormulas
     ) -> None:
         self.names, self.n = primals, len(primals)
         self.on_cpu, self.on_device = on_cpu, on_device
+        self.eager = eager_function(name)
         self.value = Operator(ValueRules(name, self))
         self.vjp = Operator(VjpRules(name, self))
         self.jvp = Operator(JvpRules(name, self))
         self.hvp = Operator(HvpRules(name, self))
 
-    def formulas(self, primal: torch.Tensor) -> LossFormulas:
+    def loss(self, primals: Tensors, loss: LossArguments, needs: Needs) -> torch.Tensor:
+        """E, with the gradients that are needed computed in the same pass."""
+        if not only_autograd_looks_on(primals, loss):
+            return self.value(*primals, *loss, needs)[0]
+        if torch.is_grad_enabled() and any(p is not None and p.requires_grad for p in primals):
+            return self.eager.apply(self, loss, needs, *primals)
+        return self.formulas(primals[0]).value_and_grad(primals, loss, needs)[0]
+
+    def formulas(self, primal: torch.Tensor | None) -> LossFormulas:
         """Those of the device that a tensor is on."""
-        return self.on_cpu if primal.device.type == "cpu" else self.on_device
+        assert primal is not None
+        return self.on_cpu if primal.is_cpu else self.on_device
 
     def schema(self, optional: str = "", needed: str = "") -> str:
         """Types of the primals or of what has their shapes: all of them may be absent, or none."""
@@ -121,7 +133,7 @@ class LossOperators:
         if differentiated_further() or not known(gradients, saved.primals, needs):
             made = self.vjp(*saved.primals, g, *gradients, *saved.loss, list(needs))
             return self.unpacked(made, needs)
-        if is_final(g) and g.ndim == 0 and g.item() == 1.0:
+        if is_one(g):
             return tuple(G if need else None for G, need in zip(gradients, needs, strict=True))
         return scaled_gradients(gradients, g, saved.loss, needs)
 

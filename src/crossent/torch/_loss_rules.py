@@ -9,7 +9,7 @@ import torch
 
 from ._loss import LossArguments
 from ._operator import is_final, primals_of
-from ._tensors import empty_like, float_dtype, not_differentiated
+from ._tensors import empty_like, float_dtype, is_plain, not_differentiated
 
 if TYPE_CHECKING:
     from ._loss_operators import LossOperators
@@ -22,6 +22,7 @@ __all__ = [
     "Tensors",
     "ValueRules",
     "VjpRules",
+    "is_one",
     "known",
     "nothing",
     "scaled_gradients",
@@ -40,6 +41,11 @@ class Saved(NamedTuple):
 
 def nothing(like: torch.Tensor) -> torch.Tensor:
     return like.new_empty((0,), dtype=float_dtype(like))
+
+
+def is_one(g: torch.Tensor) -> bool:
+    """Whether a cotangent is the number one, seen without waiting for a device."""
+    return g.ndim == 0 and g.is_cpu and is_plain(g) and g.item() == 1.0
 
 
 def known(gradients: Tensors, primals: Tensors, needs: Needs) -> bool:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
+from torch._functorch.pyfunctorch import coerce_cinterpreter
 from torch.autograd import forward_ad
 
 from ._tensors import is_plain
@@ -50,6 +52,8 @@ class Operator:
     def __call__(self, *args: Any) -> Any:
         """Compute, or have whoever traces, differentiates or batches see the operation."""
         if torch.compiler.is_compiling():
+            if _functionally_differentiated():
+                torch._dynamo.graph_break(msg=_NOT_IN_A_GRAPH)
             return self.registered(*args)
         if is_final(*(arg for arg in args if isinstance(arg, torch.Tensor))):
             return self.rules.compute(*args)
@@ -100,6 +104,20 @@ class Operator:
         if isinstance(results[0], torch.Tensor):
             return torch.stack(results), 0
         return tuple(map(torch.stack, zip(*results, strict=True))), (0,) * len(results[0])
+
+
+_NOT_IN_A_GRAPH = (
+    "crossent has no torch.func.grad, hessian or forward mode inside one graph of torch.compile, "
+    "only vmap: leave fullgraph=True out, or call torch.func on a function that is not compiled"
+)
+
+
+def _functionally_differentiated() -> bool:
+    """Whether torch.func does anything else than one vmap, seen as ``torch.compile`` sees it."""
+    if not torch._C._are_functorch_transforms_active():
+        return False
+    innermost = coerce_cinterpreter(_functorch.peek_interpreter_stack())
+    return innermost.key() != _functorch.TransformType.Vmap or innermost.level() > 1
 
 
 def _function(name: str, **methods: Any) -> Any:

@@ -18,7 +18,6 @@ from ._row_losses import Rows
 __all__ = ["loss_over_ranks", "with_common_divisor"]
 
 
-@torch.compiler.disable(reason="collectives of a loss over a process group are not traced")
 def loss_over_ranks(
     source_of: Callable[..., RowSource],
     primals: tuple[torch.Tensor | None, ...],
@@ -31,9 +30,32 @@ def loss_over_ranks(
     The first primal is what all ranks have alike where there are several, and its gradient is
     their sum. What all ranks have alike - the loss too - has a cotangent that they have alike.
     """
+    if torch.compiler.is_compiling():
+        torch._dynamo.graph_break(msg="a loss over a process group is left out of the graph")
+    return _untraced()(source_of, primals, loss, group, data_group)
+
+
+_function: Any = None
+
+
+def _untraced() -> Any:
+    """Made when it is called for, because it loads torch's compiler, which takes a second."""
+    global _function
+    if _function is None:
+        _function = torch.compiler.disable(_loss_over_ranks)
+    return _function
+
+
+def _loss_over_ranks(
+    source_of: Callable[..., RowSource],
+    primals: tuple[torch.Tensor | None, ...],
+    loss: LossArguments,
+    group: Any,
+    data_group: Any,
+) -> Any:
     if torch._C._are_functorch_transforms_active():
         raise NotImplementedError(_BACKWARD_ONLY)
-    return _Value.apply(_plan(source_of, primals, loss, group, data_group), *primals)  # pyright: ignore
+    return _Value.apply(_plan(source_of, primals, loss, group, data_group), *primals)
 
 
 def _plan(
@@ -130,7 +152,7 @@ def with_common_divisor(
     loss: LossArguments, shape: tuple[int, ...], data_group: Any
 ) -> LossArguments:
     """The loss with a divisor such that the mean over ranks is the mean over all their rows."""
-    if data_group is None or loss.reduction != "mean" or loss.divisor is not None:
+    if loss.reduction != "mean" or loss.divisor is not None:
         return loss
     host = loss._replace(
         **{

@@ -20,15 +20,15 @@ __all__ = [
 ]
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
+_is_batched = _functorch.is_legacy_batchedtensor
 
 
 def is_plain(*tensors: torch.Tensor | None) -> bool:
     """Whether all of them hold numbers in this process's memory: no fakes, no batches."""
-    return all(
-        tensor is None
-        or (type(tensor) in _PLAIN and not _functorch.is_legacy_batchedtensor(tensor))
-        for tensor in tensors
-    )
+    for tensor in tensors:  # a loop: it stands in the way of every small call
+        if tensor is not None and (type(tensor) not in _PLAIN or _is_batched(tensor)):
+            return False
+    return True
 
 
 def array_of(tensor: torch.Tensor) -> Array:
