@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -35,15 +36,17 @@ def loss_over_ranks(
     return _untraced()(source_of, primals, loss, group, data_group)
 
 
-_function: Any = None
+_disabled: Any = None
 
 
 def _untraced() -> Any:
-    """Made when it is called for, because it loads torch's compiler, which takes a second."""
-    global _function
-    if _function is None:
-        _function = torch.compiler.disable(_loss_over_ranks)
-    return _function
+    """The function that torch's compiler leaves alone; without the compiler, which loads slowly."""
+    global _disabled
+    if "torch._dynamo" not in sys.modules:
+        return _loss_over_ranks
+    if _disabled is None:
+        _disabled = torch.compiler.disable(_loss_over_ranks)
+    return _disabled
 
 
 def _loss_over_ranks(
