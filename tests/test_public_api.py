@@ -60,6 +60,10 @@ FUNCTIONS = {
     ),
     "sample": "logits, size=None, *, axis=-1, where=None, rng",
     "linear_sample": "inputs, weight, size=None, *, bias=None, workspace_bytes=None, rng",
+    "linear_sampled_cross_entropy_value_and_grad": (
+        "inputs, weight, labels, sampled, *, log_expected, label_log_expected=0.0, bias=None, "
+        "sample_weight=None, reduction='mean', needs=('inputs', 'weight', 'bias')"
+    ),
     "linear_statistics": (
         "inputs, weight, target=None, *, bias=None, top_k=0, workspace_bytes=None"
     ),
@@ -84,6 +88,7 @@ RESULTS = {
     "LinearGradients": ("inputs", "weight", "bias"),
     "LinearStatistics": ("lse", "log_probability", "entropy", "argmax", "top_k"),
     "GaussianGradients": ("inputs", "centers", "beta"),
+    "SampledGradients": ("inputs", "classes", "weight", "bias"),
     "TopKTargets": ("indices", "probabilities", "tail"),
 }
 PUBLIC = [*FUNCTIONS, *ESTIMATORS]

@@ -1,6 +1,7 @@
 // The Python module: arguments in, one kernel over the rows, nothing else.
 #include "bind_columns.h"
 #include "bind_gaussian.h"
+#include "bind_products.h"
 #include "bind_softmax.h"
 
 namespace crossent {
@@ -60,6 +61,7 @@ NB_MODULE(_native, m) {
   m.def("gaussian_features_rows", gaussian_features_rows);
   m.def("gaussian_features_vjp_rows", gaussian_features_vjp_rows, "inputs"_a, "centers"_a, "beta"_a,
         "cotangent"_a, "kind"_a, "inputs_out"_a.none(), "centers_out"_a.none(), "beta_out"_a.none());
+  m.def("matrix_product", matrix_product, "a"_a, "b"_a, "out"_a, "start"_a.none(), "in_order"_a);
   m.def("first_bad_label", first_bad_label);
   m.def("first_outside", first_outside);
   m.def("set_num_threads", set_thread_count);

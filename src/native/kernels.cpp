@@ -7,6 +7,7 @@
 #include "labelled_derivatives.h"
 #include "labels.h"
 #include "planes.h"
+#include "products.h"
 #include "rows.h"
 
 #define NAME_OF(isa) TEXT_OF(isa)
@@ -74,6 +75,8 @@ constexpr KernelTable kTable = {
     WIDE(gaussian_inputs_vjp_rows),
     WIDE(gaussian_parameters_vjp_tiles),
     {kLanes<Float16>, kLanes<BFloat16>, kLanes<float>, kLanes<double>},
+    WIDE(plan_product),
+    WIDE(product_tiles),
     first_bad_label,
     ALL(first_outside),
 };

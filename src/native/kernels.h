@@ -80,6 +80,18 @@ struct GaussianCall {
   void* beta_out;         // (n,) or null
 };
 
+// out = start + a b; a (m, c), b (c, p). Steps are in elements; the columns of start and out are neighbours.
+constexpr int64_t kProductNumbers = 1 << 17;  // that a thread copies at a time
+struct ProductCall {
+  const void *a, *b;
+  const void* start;  // may be out; null: zeros
+  void* out;
+  int64_t m, c, p;
+  int64_t a_row, a_column, b_row, b_column, start_row, out_row;
+  bool in_order;           // one sum from start on; otherwise a number of terms at a time is added to it
+  int64_t tile_m, tile_p;  // of the tiles that out is made in
+};
+
 // Each works on the rows (for the gradient of the parameters: the tiles of features) begin ... end.
 template <class Call>
 using Kernel = void (*)(const Call&, int64_t begin, int64_t end);
@@ -87,6 +99,10 @@ using Kernel = void (*)(const Call&, int64_t begin, int64_t end);
 // The same, returning the sum of the losses of the rows begin ... end.
 template <class Call>
 using LossKernel = double (*)(const Call&, int64_t begin, int64_t end);
+
+// Chooses the tiles and returns how many there are; makes those of begin ... end, with memory for the copies.
+using ProductPlan = int64_t (*)(ProductCall&, int threads);
+using ProductKernel = void (*)(const ProductCall&, int64_t begin, int64_t end, void* memory);
 
 struct KernelTable {
   const char* isa;
@@ -104,6 +120,8 @@ struct KernelTable {
   Kernel<GaussianCall> gaussian_inputs_vjp[kDTypes];
   Kernel<GaussianCall> gaussian_parameters_vjp[kDTypes];
   int feature_tile[kDTypes];                          // features a tile holds
+  ProductPlan plan_product[kDTypes];                  // null for 16-bit numbers, as the next one
+  ProductKernel product[kDTypes];
   int64_t (*first_bad_label)(const LabelsCall&, int64_t begin, int64_t end);
   int64_t (*first_outside[kDTypes])(const RangeCall&, int64_t begin, int64_t end);
 };

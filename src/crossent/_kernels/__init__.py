@@ -31,6 +31,7 @@ __all__ = [
     "logsumexp_jvp_rows",
     "logsumexp_rows",
     "logsumexp_vjp_rows",
+    "matrix_product",
     "set_num_threads",
     "sigmoid_elements",
     "softmax_columns",
@@ -58,4 +59,5 @@ gaussian_features_vjp_rows = floor.gaussian_features_vjp_rows
 softmax_columns = floor.softmax_columns
 logsumexp_columns = floor.logsumexp_columns
 log_softmax_columns = floor.log_softmax_columns
+matrix_product = floor.matrix_product
 cross_entropy_columns = floor.cross_entropy_columns

@@ -17,6 +17,7 @@ from ._numpy import logsumexp_columns as logsumexp_columns
 from ._numpy import logsumexp_jvp_rows as logsumexp_jvp_rows
 from ._numpy import logsumexp_rows as logsumexp_rows
 from ._numpy import logsumexp_vjp_rows as logsumexp_vjp_rows
+from ._numpy import matrix_product as matrix_product
 from ._numpy import sigmoid_elements as sigmoid_elements
 from ._numpy import softmax_columns as softmax_columns
 from ._numpy import softmax_rows as softmax_rows

@@ -24,12 +24,14 @@ from ._log_softmax import log_softmax, log_softmax_jacobian, log_softmax_jvp, lo
 from ._logsumexp import logsumexp, logsumexp_jvp, logsumexp_vjp
 from ._loss import loss_normalizer
 from ._sample import linear_sample, sample
+from ._sampled import SampledGradients, linear_sampled_cross_entropy_value_and_grad
 from ._softmax import softmax, softmax_jacobian, softmax_jvp, softmax_vjp
 
 __all__ = [
     "GaussianGradients",
     "LinearGradients",
     "LinearStatistics",
+    "SampledGradients",
     "TopKTargets",
     "binary_cross_entropy",
     "binary_cross_entropy_value_and_grad",
@@ -44,6 +46,7 @@ __all__ = [
     "linear_cross_entropy_jvp",
     "linear_cross_entropy_value_and_grad",
     "linear_sample",
+    "linear_sampled_cross_entropy_value_and_grad",
     "linear_statistics",
     "log_softmax",
     "log_softmax_jacobian",

@@ -27,6 +27,7 @@ from ._cross_entropy import (
     first_outside,
 )
 from ._gaussian_features import gaussian_features_rows, gaussian_features_vjp_rows
+from ._products import matrix_product
 from ._softmax import (
     log_softmax_jvp_rows,
     log_softmax_rows,
@@ -56,6 +57,7 @@ __all__ = [
     "logsumexp_jvp_rows",
     "logsumexp_rows",
     "logsumexp_vjp_rows",
+    "matrix_product",
     "sigmoid_elements",
     "softmax_columns",
     "softmax_rows",

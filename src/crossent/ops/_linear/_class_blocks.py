@@ -105,10 +105,9 @@ class ClassBlocks:
         """Logits, targets and mask of some classes after the others, and their tangents."""
         mask = self._loss.options.mask
         for classes in self._steps():
-            z = self._part(self._z, block, classes)
-            self._products.into(z, (block.inputs, self._layer.weight[classes].T))
-            if self._layer.bias is not None:
-                z += self._layer.bias[classes]
+            z, bias = self._part(self._z, block, classes), self._layer.bias
+            pair = block.inputs, self._layer.weight[classes].T
+            self._products.into(z, pair, start=None if bias is None else bias[classes])
             yield ClassBlock(
                 classes,
                 z,
@@ -123,9 +122,9 @@ class ClassBlocks:
         if self._dz is None:
             self._dz = np.empty_like(self._z)
         dz = self._part(self._dz, block, classes)
-        self._products.into(dz, *tangent_pairs(block, tangents, self._layer.weight, classes))
-        if tangents.bias is not None:
-            dz += tangents.bias[classes]
+        pairs = tangent_pairs(block, tangents, self._layer.weight, classes)
+        bias = tangents.bias
+        self._products.into(dz, *pairs, start=None if bias is None else bias[classes])
         return dz
 
     def _part(self, memory: Floating, block: Block, classes: slice) -> Floating:

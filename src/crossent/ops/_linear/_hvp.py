@@ -87,7 +87,7 @@ def linear_cross_entropy_hvp(
     along = LinearGradients(*as_tangents(tangents, problem.layer))
     wanted = as_needs(needs, LinearGradients._fields)
     factors = as_cotangent(cotangent, problem.layer.shape, problem.loss.reduction.kind)
-    with one_order(deterministic):
+    with one_order(deterministic and problem.by_blas):
         return hvp(problem, along, gauss_newton, wanted, factors)
 
 
@@ -103,7 +103,8 @@ def hvp(
     by_weight = "weight" in wanted and moved.inputs is not None
     by_inputs = "inputs" in wanted and moved.weight is not None
     copies = 1 + ("inputs" in wanted) + (tangents.inputs is not None)
-    layout = layout_of(problem, Demand(2, copies, "weight" in wanted, "bias" in wanted))
+    demand = Demand(2, copies, "weight" in wanted, "bias" in wanted, two_pairs=by_weight)
+    layout = layout_of(problem, demand)
     products = problem.products(layout.scratch)
     logits = logits_of(problem, layout, products)
     sums = LayerSums(problem, layout, products, wanted)

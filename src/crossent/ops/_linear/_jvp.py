@@ -65,7 +65,7 @@ def linear_cross_entropy_jvp(
         inputs, weight, target, bias, workspace_bytes, options, deterministic=deterministic
     )
     along = LinearGradients(*as_tangents(tangents, problem.layer))
-    with one_order(deterministic):
+    with one_order(deterministic and problem.by_blas):
         return jvp(problem, along)
 
 
@@ -74,7 +74,9 @@ def jvp(problem: LinearProblem, tangents: LinearGradients) -> tuple[Any, Any]:
     layout = layout_of(problem, Demand(matrices=2, copies=2))
     logits = logits_of(problem, layout, problem.products(layout.scratch))
     reduction = problem.loss.reduction
-    losses, slopes = (RowSums(reduction, problem.n_rows) for _ in range(2))
+    losses, slopes = (
+        RowSums(reduction, problem.n_rows, in_order=problem.deterministic) for _ in range(2)
+    )
     for block in problem.blocks(layout.block_rows, copy_inputs=layout.copy_inputs):
         loss, slope = logits.jvp(block, tangents)
         losses.add(block, loss, float(loss.sum()))

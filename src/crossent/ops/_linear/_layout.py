@@ -32,6 +32,7 @@ class Demand(NamedTuple):
     weight: bool = False  # whether a gradient of W is summed up
     bias: bool = False  # whether one of b is
     row_bytes: int = 0  # what else a row takes
+    two_pairs: bool = False  # whether two products of each block are added to the gradient of W
 
 
 class Layout(NamedTuple):
@@ -52,16 +53,14 @@ def layout_of(problem: LinearProblem, demand: Demand) -> Layout:
     fixed = _LEAST_SCRATCH + narrow * (demand.bias * n_classes + demand.weight * _LEAST_SCRATCH)
     fixed *= itemsize
     sums = narrow * demand.weight * n_classes * problem.layer.inputs.shape[1]
+    default = default_workspace(row) + sums * itemsize
+    least = fixed + min(row, block_of_classes(1, _LEAST_CLASSES))
+    why = "one row of logits, or a few classes of it"
     if problem.deterministic:
-        given = _always_enough(problem)
-        as_workspace(problem.workspace_bytes, given, given, "deterministic=True has one block size")
-    else:
-        given = as_workspace(
-            problem.workspace_bytes,
-            default_workspace(row) + sums * itemsize,
-            fixed + min(row, block_of_classes(1, _LEAST_CLASSES)),
-            "one row of logits, or a few classes of it",
-        )
+        least, why = _always_enough(problem), "deterministic=True keeps to whole rows of logits"
+    given = as_workspace(problem.workspace_bytes, max(default, least), least, why)
+    if problem.deterministic and (problem.by_blas or demand.two_pairs):
+        given = least  # one block size
     whole_rows = given >= fixed + row
     least_sums = _LEAST_SCRATCH if whole_rows else _LEAST_SUMS
     kept = 0 if whole_rows else block_of_classes(1, _LEAST_CLASSES)

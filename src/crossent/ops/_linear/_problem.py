@@ -17,7 +17,7 @@ from ..._arguments import (
 from ..._typing import Array, ArrayLike, Floating
 from .._loss import LossKeywords, LossRows, plan_loss
 from ._one_order import check_one_order
-from ._products import Product, Products, is_ready, numpy_product
+from ._products import Product, Products, best_product, is_ready, own_product
 
 __all__ = ["Block", "LinearGradients", "LinearProblem", "linear_problem"]
 
@@ -65,9 +65,14 @@ class LinearProblem(NamedTuple):
         """K."""
         return len(self.layer.weight)
 
+    @property
+    def by_blas(self) -> bool:
+        """Whether a BLAS makes the products, in an order of its own."""
+        return self.product is not own_product
+
     def products(self, scratch: int) -> Products:
         """The products of this call, with so many elements to work in."""
-        return Products(self.product, self.dtype, scratch)
+        return Products(self.product, self.dtype, scratch, self.deterministic)
 
     def blocks(self, block_rows: int, *, copy_inputs: bool) -> Iterator[Block]:
         """The rows that count, a block at a time, their inputs ready for a BLAS if copied.
@@ -90,12 +95,12 @@ def linear_problem(
     bias: ArrayLike | None,
     workspace_bytes: int | None,
     options: LossKeywords,
-    product: Product = numpy_product,
+    product: Product = best_product,
     *,
     deterministic: bool = False,
 ) -> LinearProblem:
     """Check every argument that the functions of this package share."""
-    if deterministic:
+    if deterministic and product is not own_product:
         check_one_order()
     layer = as_linear(inputs, weight, bias)
     shape = (*layer.shape, len(layer.weight))

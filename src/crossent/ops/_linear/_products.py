@@ -8,9 +8,19 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ... import _kernels
 from ..._typing import Array, Floating
 
-__all__ = ["LEAST_SCRATCH", "Pair", "Product", "Products", "is_ready", "numpy_product"]
+__all__ = [
+    "LEAST_SCRATCH",
+    "Pair",
+    "Product",
+    "Products",
+    "best_product",
+    "is_ready",
+    "numpy_product",
+    "own_product",
+]
 
 Product: TypeAlias = Callable[[Floating, Floating, Floating], object]
 """``product(a, b, out)`` writes the matrix product a b into out; all three have one dtype."""
@@ -27,11 +37,19 @@ def numpy_product(a: Floating, b: Floating, out: Floating) -> None:
     np.matmul(a, b, out=out)
 
 
-class Products:
-    """``out = sum of a b`` and ``out += sum of a b``.
+def own_product(a: Floating, b: Floating, out: Floating) -> None:
+    """The compiled kernels' matrix product: it reads any steps, and `Products` lets it add."""
+    _kernels.matrix_product(a, b, out, None, False)
 
-    What a BLAS does not do - another dtype, an odd layout, adding to what is there - is done piece
-    by piece in a scratch memory.
+
+best_product: Product = numpy_product if _kernels.KERNELS == "numpy" else own_product
+
+
+class Products:
+    """``out = start + sum of a b`` and ``out += sum of a b``.
+
+    What the product does not do - another dtype; a BLAS also an odd layout, and adding to what is
+    there - is done piece by piece in a scratch memory.
 
     Parameters
     ----------
@@ -40,33 +58,58 @@ class Products:
         What is computed in: operands of another dtype are converted, results rounded once.
     scratch : int
         Elements of ``dtype`` for pieces of operands and of products; `LEAST_SCRATCH` or more.
+    in_order : bool
+        With `own_product`: each number is one sum over its terms, however these are divided.
     """
 
-    def __init__(self, product: Product, dtype: np.dtype[Any], scratch: int) -> None:
+    def __init__(
+        self, product: Product, dtype: np.dtype[Any], scratch: int, in_order: bool = False
+    ) -> None:
         self._product, self.dtype, self._size = product, dtype, scratch
+        self._own, self._in_order = product is own_product, in_order
 
     @cached_property
     def _memory(self) -> Floating:
         return np.empty(self._size, self.dtype)
 
-    def into(self, out: Array, *pairs: Pair, add: bool = False) -> None:
-        """Out (m, p) = sum of a b, or += where ``out`` has the dtype computed in."""
+    def into(self, out: Array, *pairs: Pair, add: bool = False, start: Array | None = None) -> None:
+        """Out (m, p) = start (p,) + sum of a b, or += where ``out`` has the dtype computed in."""
         if out.dtype != self.dtype:
             self._by_pieces(out, pairs, add=False)
             return
-        if not pairs and not add:
+        begin = out if add else None
+        if start is not None and pairs and self._begins_with(start):
+            begin, start = np.broadcast_to(start, out.shape), None
+        elif not pairs and not add:
             out[...] = 0
         for a, b in pairs:
-            if add or not (is_ready(a, self.dtype) and is_ready(b, self.dtype)):
-                self._by_pieces(out, [(a, b)], add)
+            if self._reads(a) and self._reads(b) and (self._own or begin is None):
+                self._write(a, b, out, begin)
             else:
-                self._product(a, b, out)
-            add = True
+                if begin is not None and begin is not out:
+                    out[...] = begin
+                self._by_pieces(out, [(a, b)], add=begin is not None)
+            begin = out
+        if start is not None:
+            out += start
+
+    def _begins_with(self, start: Array) -> bool:
+        return self._own and self._reads(start) and start.flags.c_contiguous
+
+    def _reads(self, array: Array) -> bool:
+        if self._own:
+            return array.dtype == self.dtype and array.flags.aligned
+        return is_ready(array, self.dtype)
+
+    def _write(self, a: Array, b: Array, out: Array, begin: Array | None) -> None:
+        """Out = a b, with the compiled kernel begin + a b."""
+        if self._own:
+            _kernels.matrix_product(a, b, out, begin, self._in_order)
+        else:
+            self._product(a, b, out)
 
     def _by_pieces(self, out: Array, pairs: Sequence[Pair], add: bool) -> None:
-        copied = tuple(
-            any(not is_ready(pair[side], self.dtype) for pair in pairs) for side in (0, 1)
-        )
+        copied = tuple(any(not self._reads(pair[side]) for pair in pairs) for side in (0, 1))
         depth = pairs[0][0].shape[1] if pairs else 0
         height, depth, width = self._tile((*out.shape, depth), copied, out.dtype != self.dtype)
         for i in _steps(out.shape[0], height):
@@ -80,7 +123,7 @@ class Products:
         """One piece of the result, as a sum over pieces of what is contracted."""
         memory = _Stack(self._memory)
         total = out if out.dtype == self.dtype else memory.take(out.shape)
-        part = memory.take(out.shape)
+        part = total if self._own else memory.take(out.shape)  # the kernel adds by itself
         start = memory.used
         if not pairs and not add:
             total[...] = 0
@@ -88,9 +131,11 @@ class Products:
             memory.used = start
             left = memory.like(a) if copied[0] else a
             right = memory.like(b) if copied[1] else b
-            self._product(left, right, part if add else total)
-            if add:
+            if add and not self._own:
+                self._write(left, right, part, None)
                 total += part
+            else:
+                self._write(left, right, total, total if add else None)
             add = True
         if total is not out:
             out[...] = total
@@ -100,7 +145,8 @@ class Products:
     ) -> tuple[int, int, int]:
         """Height, depth and width of pieces that fit: what is longest and counts is halved."""
         m, p, c = (max(1, size) for size in shape)
-        while copied[0] * m * c + copied[1] * c * p + (1 + narrow) * m * p > self._size:
+        results = narrow + (not self._own)
+        while copied[0] * m * c + copied[1] * c * p + results * m * p > self._size:
             longest = max(m, p, c if any(copied) else 0)
             if longest == m:
                 m = -(-m // 2)

@@ -20,11 +20,15 @@ class RowSums:
     ----------
     reduction : Reduction
     n_rows : int
+    in_order : bool
+        Sum all rows at the end: however they come in blocks, the sum has the same bits.
     """
 
-    def __init__(self, reduction: Reduction, n_rows: int) -> None:
+    def __init__(self, reduction: Reduction, n_rows: int, *, in_order: bool = False) -> None:
         self._reduction, self._total = reduction, 0.0
         self._rows = np.zeros(n_rows, reduction.dtype) if reduction.kind == "none" else None
+        if in_order and self._rows is None:
+            self._rows = np.zeros(n_rows)
 
     def memory(self, block: Block) -> Array | None:
         """Room for a block's numbers, where each of them is returned."""
@@ -42,4 +46,6 @@ class RowSums:
         """What is returned to the caller."""
         if self._rows is None:
             return self._reduction.of_sum(self._total)
+        if self._reduction.kind != "none":
+            return self._reduction.of_sum(float(self._rows.sum()))
         return self._rows.reshape(self._reduction.shape)[()]

@@ -79,7 +79,7 @@ def linear_cross_entropy(
     problem = linear_problem(
         inputs, weight, target, bias, workspace_bytes, options, deterministic=deterministic
     )
-    with one_order(deterministic):
+    with one_order(deterministic and problem.by_blas):
         return value_and_grad(problem, (), None)[0]
 
 
@@ -137,7 +137,7 @@ def linear_cross_entropy_value_and_grad(
     )
     wanted = as_needs(needs, LinearGradients._fields)
     factors = as_cotangent(cotangent, problem.layer.shape, problem.loss.reduction.kind)
-    with one_order(deterministic):
+    with one_order(deterministic and problem.by_blas):
         return value_and_grad(problem, wanted, factors)
 
 
@@ -149,7 +149,7 @@ def value_and_grad(
     layout = layout_of(problem, Demand(1, copies, "weight" in wanted, "bias" in wanted))
     products = problem.products(layout.scratch)
     logits = logits_of(problem, layout, products)
-    losses = RowSums(problem.loss.reduction, problem.n_rows)
+    losses = RowSums(problem.loss.reduction, problem.n_rows, in_order=problem.deterministic)
     if not wanted:
         for block in problem.blocks(layout.block_rows, copy_inputs=layout.copy_inputs):
             each = losses.memory(block)

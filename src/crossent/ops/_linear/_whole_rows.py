@@ -45,9 +45,7 @@ class WholeRows:
     def logits(self, block: Block) -> Floating:
         """z (R, K)."""
         z = self._z[: len(block.inputs)]
-        self._products.into(z, (block.inputs, self._layer.weight.T))
-        if self._layer.bias is not None:
-            z += self._layer.bias
+        self._products.into(z, (block.inputs, self._layer.weight.T), start=self._layer.bias)
         return z
 
     def spare(self, block: Block) -> Floating:
@@ -57,9 +55,8 @@ class WholeRows:
     def _tangent(self, block: Block, tangents: LinearGradients) -> Floating:
         """dz = dphi W^T + phi dW^T + db (R, K)."""
         dz = self.spare(block)
-        self._products.into(dz, *tangent_pairs(block, tangents, self._layer.weight, self._every))
-        if tangents.bias is not None:
-            dz += tangents.bias
+        pairs = tangent_pairs(block, tangents, self._layer.weight, self._every)
+        self._products.into(dz, *pairs, start=tangents.bias)
         return dz
 
     def loss(self, block: Block, losses: Array | None) -> float:
