@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import threadpoolctl
 
+from crossent import _kernels
+
 from . import crossent_adapter
 from .problems import Arrays, Call, Calls, Problem
 
@@ -30,6 +32,7 @@ class Product(NamedTuple):
     a: np.ndarray
     b: np.ndarray
     out: np.ndarray | None
+    more: tuple[Any, ...] | None  # of the compiled kernel: start, in_order; None: by NumPy's BLAS
 
     @property
     def operations(self) -> int:
@@ -55,37 +58,50 @@ def linear_cross_entropy(problem: Problem, arrays: Arrays) -> Calls:
     n_samples, n_features, n_classes = problem.shape
     due = 6 * n_samples * n_features * n_classes
     if recorded.operations != due:
-        raise ValueError(f"{recorded.operations} operations in np.matmul, but {due} are due")
+        raise ValueError(f"{recorded.operations} operations in matrix products, but {due} are due")
     return {"fresh": lambda: again(recorded)}
 
 
 def record(call: Call) -> Recorded:
-    """Return the products that one call makes by np.matmul."""
+    """Return the products that one call makes by the compiled kernel and by np.matmul."""
     made: dict[int, list[Product]] = {}
     allowed: set[int] = set()
 
     def watched(a: Any, b: Any, out: Any = None, **more: Any) -> Any:
         allowed.update(_blas_threads())
         result = matmul(a, b, out=out, **more)
-        made.setdefault(threading.get_ident(), []).append(Product(a, b, out))
+        made.setdefault(threading.get_ident(), []).append(Product(a, b, out, None))
         return result
 
-    matmul = np.matmul
+    def kernel_watched(a: Any, b: Any, out: Any, *more: Any) -> None:
+        allowed.update(_blas_threads())
+        kernel(a, b, out, *more)
+        made.setdefault(threading.get_ident(), []).append(Product(a, b, out, more))
+
+    matmul, kernel = np.matmul, _kernels.matrix_product
     call()
-    with _replaced(watched):
+    # the NumPy floor's product is an np.matmul itself
+    with (
+        _replaced(np, "matmul", watched),
+        _replaced(_kernels, "matrix_product", kernel if _numpy() else kernel_watched),
+    ):
         call()
     limited = allowed != set(_blas_threads())
     return Recorded(list(made.values()), max(allowed, default=1) if limited else None)
 
 
+def _numpy() -> bool:
+    return _kernels.KERNELS == "numpy"
+
+
 @contextmanager
-def _replaced(matmul: Any) -> Iterator[None]:
-    own = np.matmul
-    np.matmul = matmul
+def _replaced(module: Any, name: str, function: Any) -> Iterator[None]:
+    own = getattr(module, name)
+    setattr(module, name, function)
     try:
         yield
     finally:
-        np.matmul = own
+        setattr(module, name, own)
 
 
 def _blas_threads() -> list[int]:
@@ -114,8 +130,11 @@ def _in_threads(of_threads: list[list[Product]]) -> None:
 
 
 def _make(products: list[Product]) -> None:
-    for a, b, out in products:
-        np.matmul(a, b, out=out)
+    for a, b, out, more in products:
+        if more is None:
+            np.matmul(a, b, out=out)
+        else:
+            _kernels.matrix_product(a, b, out, *more)  # pyright: ignore[reportArgumentType]
 
 
 def square() -> Call:

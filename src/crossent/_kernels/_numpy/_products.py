@@ -10,6 +10,7 @@ from ._blocks import quiet
 __all__ = ["matrix_product"]
 
 
+@quiet
 def matrix_product(
     a: Floating, b: Floating, out: Floating, start: Floating | None, in_order: bool
 ) -> None:
@@ -17,6 +18,5 @@ def matrix_product(
 
     Asks for one order of the terms of every number; here that is left to the BLAS.
     """
-    with quiet:
-        product = np.matmul(a, b)
-        np.copyto(out, product if start is None else product + start)
+    product = np.matmul(a, b)
+    np.copyto(out, product if start is None else product + start)

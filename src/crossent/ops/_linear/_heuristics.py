@@ -14,6 +14,17 @@ n, K                256 rows       512            1024           4096
 20, 5                13   12   14   16   15   19   17   18   22   19   19   24
 ==================  =============  =============  =============  =============
 
+The compiled kernels' products of 512 rows beside the BLAS's in the same run, theirs adding the last
+one to what is there, which costs the BLAS another pass over it:
+
+==================  =============  =============
+n, K                compiled       BLAS
+==================  =============  =============
+256, 32000          282  269  244  260  239  240
+768, 50257          288  251  290  281  269  296
+64, 100000          235  196  178  177  184  137
+==================  =============  =============
+
 One loop whose products use the BLAS's threads reaches what two loops with one thread each reach,
 within 10 % (20 x 5: 30 %), in half the memory; so there is one loop.
 """

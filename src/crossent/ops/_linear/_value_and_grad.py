@@ -48,10 +48,11 @@ def linear_cross_entropy(
         float64, where they are not given so), arguments of whole numbers as float64, and what
         the NumPy kernels take for their formulas: about 2 MB, or 20 rows of float64.
     deterministic : bool
-        Give the same bits for any workspace and any number of threads, the BLAS's too: blocks are
-        those of a workspace of max(4096, 64 K itemsize) bytes, the least one then, and the matrix
-        products have one thread, set for the whole process by threadpoolctl (the extra
-        "threads") while the call lasts.
+        Give the same bits for any workspace from max(4096, 64 K itemsize) bytes on and any number
+        of threads. The compiled kernels sum each gradient in one order, which costs next to
+        nothing and rounds a little more over many rows. Without them blocks are those of the
+        least workspace, and the products have one BLAS thread, set for the whole process by
+        threadpoolctl (the extra "threads") while the call lasts.
     **options
         The options of :func:`cross_entropy`; ``where`` may be (K,).
 
