@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 from .._typing import Array, Batch, Features
 
@@ -28,6 +30,7 @@ _FULL_KMEANS_ROWS = 2_000
 _BETA_FACTOR = 1.5
 _NEIGHBOURS = 5
 _MOMENT_BYTES = 1 << 19
+_PROCESS = os.getpid()
 
 
 class Moments(NamedTuple):
@@ -109,10 +112,15 @@ def chosen_centers(
         means = KMeans(n_centers, max_iter=10, **few)
     else:
         means = MiniBatchKMeans(n_centers, batch_size=1024, max_iter=1, compute_labels=False, **few)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _openmp():
         warnings.simplefilter("ignore", ConvergenceWarning)
         means.fit(inputs, sample_weight=sample_weight)
     return np.ascontiguousarray(means.cluster_centers_.astype(inputs.dtype))
+
+
+def _openmp() -> threadpool_limits:
+    """One OpenMP thread in a forked process, where GCC's would wait for its team for ever."""
+    return threadpool_limits(None if os.getpid() == _PROCESS else 1, user_api="openmp")
 
 
 def few_distinct_rows(inputs: Array, at_most: int) -> Array | None:
@@ -134,7 +142,8 @@ def first_beta(moments: Moments, centers: Array, kind: str) -> Array:
     near = min(_NEIGHBOURS, len(centers) - 1)
     squares = np.zeros(len(centers))
     if near:
-        found = NearestNeighbors(n_neighbors=near).fit(centers).kneighbors()[0]
+        with _openmp():
+            found = NearestNeighbors(n_neighbors=near).fit(centers).kneighbors()[0]
         squares = np.square(found, dtype=np.float64).mean(axis=1)
     apart = moments.variance + np.square(centers - moments.mean).mean(axis=0)
     squares = np.where(squares > 0.0, squares, 0.5 * apart.sum())
