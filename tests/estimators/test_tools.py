@@ -178,3 +178,9 @@ def test_processes_share_rows_by_memory_maps():
         wanted, mapped_here = proba_of(classifier, tall, labels)
         assert not mapped_here
         np.testing.assert_allclose(proba, wanted, atol=1e-9)
+
+
+@every_classifier
+def test_a_class_is_named_as_python_writes_it(classifier):
+    with pytest.raises(ValueError, match=r"one class only [^a-z]*0\.0[^a-z]*:"):
+        clone(classifier).fit(X, np.zeros(len(X)))

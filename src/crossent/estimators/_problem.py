@@ -76,7 +76,7 @@ def _check_classes(
         raise ValueError("every target in y is 0: no row names a class to learn")
     if np.count_nonzero(mass) < 2:
         raise ValueError(
-            f"y has rows of one class only ({names[int(mass.argmax())]!r}): "
+            f"y has rows of one class only ({names.tolist()[int(mass.argmax())]!r}): "
             "a classifier needs samples of at least 2 classes in the data"
         )
     if class_weight is None or class_weight.all():
@@ -84,7 +84,7 @@ def _check_classes(
     if np.count_nonzero(mass * class_weight) < 2:
         raise ValueError("class_weight is 0 for all classes of y but one: 2 must count at least")
     if label_smoothing > 0.0:
-        without = names[int((class_weight == 0.0).argmax())]
+        without = names.tolist()[int((class_weight == 0.0).argmax())]
         raise ValueError(
             f"class_weight is 0 for the class {without!r}, and label_smoothing would spread "
             "targets on it: give it a positive weight, or set label_smoothing=0"
