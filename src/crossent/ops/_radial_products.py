@@ -20,7 +20,8 @@ __all__ = ["RadialProducts"]
 _LARGEST_SIZE = 16.0
 """Of ``beta (|x|^2 + |c|^2)``: an exponent is then off by about 16 eps at most."""
 
-_BLOCK_NUMBERS = 1 << 18
+_BLOCK_BYTES = 1 << 21
+"""Of a block of inputs: smaller products leave the threads of a BLAS waiting for each other."""
 
 _WORTH_A_PRODUCT = 1 << 18
 """Numbers of ``N n D`` below which the kernel is faster than setting a product up."""
@@ -106,7 +107,8 @@ class RadialProducts:
     def _blocks(self, inputs: Floating) -> Iterator[tuple[slice, Floating | None]]:
         """Blocks of rows with their left factor; None where differences have to be formed."""
         n_inputs = inputs.shape[1]
-        step = max(1, _BLOCK_NUMBERS // (max(n_inputs + 2, self._right.shape[1])))
+        row_bytes = max(n_inputs + 2, self._right.shape[1]) * inputs.itemsize
+        step = max(1, _BLOCK_BYTES // row_bytes)
         beta, of_centers = self._largest
         left = np.empty((min(step, len(inputs)), n_inputs + 2), inputs.dtype)
         for start in range(0, len(inputs), step):
