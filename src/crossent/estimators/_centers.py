@@ -27,6 +27,9 @@ __all__ = [
 ]
 
 _FULL_KMEANS_ROWS = 2_000
+_ROWS_A_CENTER = 10
+"""Of the rows drawn for k-means: all of them would cost time, and the centers are only a start."""
+
 _BETA_FACTOR = 1.5
 _NEIGHBOURS = 5
 _MOMENT_BYTES = 1 << 19
@@ -106,6 +109,8 @@ def chosen_centers(
         rows = inputs[order]
         _, first = np.unique(rows, axis=0, return_index=True)
         return np.ascontiguousarray(rows[np.sort(first)[:n_centers]])
+    enough = max(_FULL_KMEANS_ROWS, _ROWS_A_CENTER * n_centers)
+    inputs, sample_weight = drawn_rows(inputs, sample_weight, enough, random_state)
     seed = random_state.randint(2**31 - 1)
     few = {"n_init": 1, "init": "random", "random_state": seed}  # the centers are only a start
     if len(inputs) <= _FULL_KMEANS_ROWS:

@@ -51,14 +51,14 @@ class RBFClassifier(NetworkClassifier):
     Parameters
     ----------
     n_centers : int or "auto", default="auto"
-        Number of Gaussian features. "auto" takes 8 sqrt(N) up to 300, then 4 sqrt(N) up to 1000;
+        Number of Gaussian features. "auto" takes 8 sqrt(N) up to 300, then 3 sqrt(N) up to 1000;
         additive ones, which are dearer, 8 sqrt(N) up to 150; 2 K at least. With fewer distinct rows
         than that, the centers are the distinct rows.
     kind : {"radial", "additive"}, default="radial"
         ``exp(-beta_j |x - c_j|^2)``, or the second note's ``sum_s exp(-beta_j (x_s - c_js)^2)``.
     centers : {"kmeans", "random"} or array_like (n, D), default="kmeans"
-        Where the centers start: k-means (by mini-batches above 2000 rows), rows drawn at random, or
-        points of the inputs' space.
+        Where the centers start: k-means of 2000 rows or ten for each center (by mini-batches where
+        these are more), rows drawn at random, or points of the inputs' space.
     train_centers, train_beta : bool, default=True
         Whether they are trained with W and b, or stay where they start.
     train_scale : bool, default=True
@@ -277,7 +277,7 @@ class RBFClassifier(NetworkClassifier):
             root, twice = float(np.sqrt(len(problem.inputs))), 2 * len(problem.mass)
             if self.kind == "additive":
                 return max(int(min(8.0 * root, 150.0)), twice)
-            return max(int(min(max(min(8.0 * root, 300.0), 4.0 * root), 1000.0)), twice)
+            return max(int(min(max(min(8.0 * root, 300.0), 3.0 * root), 1000.0)), twice)
         return int(self.n_centers)
 
     def _fits_on(self, problem: Problem) -> bool:
