@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import tracemalloc
 import warnings
 
@@ -204,7 +205,7 @@ def test_too_few_iterations_warn_with_the_remedy():
     X, y = load_digits(return_X_y=True)
     with pytest.warns(
         ConvergenceWarning,
-        match="in 3 iterations: gradient norm .*raise max_iter or lower C",
+        match="in 3 iterations: .*gradient norm .*raise max_iter.* or lower C",
     ):
         model = SoftmaxClassifier(max_iter=3, solver="lbfgs").fit(X, y)
     assert not model.converged_
@@ -215,6 +216,16 @@ def test_the_gap_reached_is_said():
     X, y, _ = problem()
     with pytest.warns(ConvergenceWarning, match="in 8 iterations: relative gap at most"):
         SoftmaxClassifier(max_iter=8, solver="lbfgs", tol=1e-9).fit(X, y)
+
+
+def test_advised_iterations_are_about_enough():
+    X, y = load_digits(return_X_y=True)
+    X = np.hstack([X, np.random.default_rng(0).normal(size=(len(X), 100))])
+    with pytest.warns(ConvergenceWarning, match="raise max_iter to about") as warned:
+        SoftmaxClassifier(max_iter=25, tol=1e-6, C=1e-3).fit(X, y)
+    advised = int(re.search(r"about (\d+)", str(warned[0].message))[1])
+    needed = SoftmaxClassifier(tol=1e-6, C=1e-3).fit(X, y).n_iter_
+    assert 0.7 * needed <= advised <= 3 * needed  # measured: 41 for 44
 
 
 def test_a_callback_sees_and_stops():

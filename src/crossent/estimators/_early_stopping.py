@@ -49,11 +49,6 @@ class HeldOut:
         """The relative gap that the other criterion knows."""
         return float(getattr(self._criterion, "last", float("nan")))
 
-    @property
-    def tol(self) -> float | None:
-        """Its bound."""
-        return getattr(self._criterion, "tol", None)
-
     def __call__(self, progress: Progress) -> Stop | None:
         network = self._training.unpack(progress.parameters)
         loss = self._held_out.loss_and_grad(network)[0]

@@ -30,7 +30,7 @@ class Run:
         self._stop: Stop | None = None
         self._by_callback = False
         self._at = Progress(0, np.inf, np.inf, np.empty(0))
-        self._gaps: list[tuple[int, float]] = []
+        self._norms: list[float] = []  # of the gradient, after each iteration
 
     @property
     def has_ended(self) -> bool:
@@ -63,7 +63,7 @@ class Run:
         self._at = Progress(n_iteration, at.value, norm, at.parameters)
         self._stop = self._criterion(self._at)
         self._at = self._at._replace(gap=self._gap())
-        self._note_gap()
+        self._norms.append(norm)
         if self._stop is None and self._stalled >= _STALLED_ITERATIONS:
             self._stop = _no_lower(self._at, _state(self._at, self._gap()))
         if self._callback is not None and self._callback(self._at) is True and self._stop is None:
@@ -75,6 +75,9 @@ class Run:
     def result(self, max_iter: int, remedy: str) -> Result:
         """What was reached, and why it ended there."""
         at = self._at
+        settle = getattr(self._criterion, "settle", None)
+        if self._stop is None and settle is not None:
+            settle(at)
         gap = self._gap()
         if self._stop is None:
             state = _state(at, gap)
@@ -97,22 +100,16 @@ class Run:
         """The relative gap certified last; NaN where the criterion knows none."""
         return float(getattr(self._criterion, "last", float("nan")))
 
-    def _note_gap(self) -> None:
-        gap = self._gap()
-        if 0.0 < gap < math.inf:
-            self._gaps.append((self._at.n_iteration, gap))
-
     def _remedy(self, remedy: str) -> str:
-        """The advice, with the iterations it takes if the gap goes on falling as it did lately."""
-        tol = getattr(self._criterion, "tol", None)
-        lately = [(n, gap) for n, gap in self._gaps if 2 * n >= self._at.n_iteration]
-        if tol is None or len(lately) < 2:
+        """The advice, and the iterations it takes if the gap falls as the gradient's square did."""
+        tol, after = float(getattr(self._criterion, "tol", 0.0)), self._gap()
+        last, first = self._at.n_iteration, (self._at.n_iteration + 1) // 2
+        if not (0.0 < tol < after < math.inf and first < last and self._norms[-1] > 0.0):
             return remedy
-        (first, before), (last, after) = lately[0], lately[-1]
-        rate = math.log(before / after) / (last - first)
+        rate = 2.0 * math.log(self._norms[first - 1] / self._norms[-1]) / (last - first)
         if not rate * 20 * self._at.n_iteration > math.log(after / tol):
             return remedy  # slower than any max_iter worth naming
-        needed = last + 1.2 * math.log(after / tol) / rate
+        needed = last + 1.5 * math.log(after / tol) / rate
         unit = 10 ** max(0, math.floor(math.log10(needed)) - 1)
         number = math.ceil(needed / unit) * unit
         return remedy.replace("raise max_iter", f"raise max_iter to about {number}", 1)

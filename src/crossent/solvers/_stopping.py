@@ -28,20 +28,22 @@ class RelativeGap:
     tol : float
     last : float
         The relative bound last found; infinite as long as f* may be 0.
+    lower : float
+        The best lower bound of f*.
     """
 
     def __init__(self, gap: Callable[[Array], float], tol: float) -> None:
         self._gap, self.tol = gap, tol
         self.last = float("inf")
-        self._lower, self._value = -float("inf"), float("nan")
+        self.lower, self._value = -float("inf"), float("nan")
 
     def __call__(self, progress: Progress) -> Stop | None:
         falling = self._value - progress.value > self.tol * abs(progress.value)
         self._value = progress.value
-        if not falling:
-            self._lower = max(self._lower, progress.value - self._gap(progress.parameters))
-        if self._lower > 0.0:
-            self.last = max(progress.value - self._lower, 0.0) / self._lower
+        if falling:
+            self._update(progress.value)
+        else:
+            self.settle(progress)
         if self.last > self.tol:
             return None
         return Stop(
@@ -49,6 +51,15 @@ class RelativeGap:
             f"converged: the objective is certified to be within {self.last:.1e} of its minimum, "
             f"relative to it (tol={self.tol:g})",
         )
+
+    def settle(self, progress: Progress) -> None:
+        """Ask for a certificate, however f is falling."""
+        self.lower = max(self.lower, progress.value - self._gap(progress.parameters))
+        self._update(progress.value)
+
+    def _update(self, value: float) -> None:
+        if self.lower > 0.0:
+            self.last = max(value - self.lower, 0.0) / self.lower
 
 
 class SmallDecrease:
