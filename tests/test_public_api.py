@@ -19,7 +19,7 @@ BINARY_OPTIONS = OPTIONS.replace("softcap=None, z_loss=0.0, where=None, ", "")
 ESTIMATOR_OPTIONS = (
     "fit_intercept=True, class_weight=None, label_smoothing=0.0, solver='auto', tol=0.0001, "
     "max_iter=1000, warm_start=False, workspace_bytes=None, dtype='auto', random_state=None, "
-    "verbose=0, callback=None"
+    "verbose=0, callback=None, early_stopping=False, validation_fraction=0.1, n_iter_no_change=10"
 )
 
 FUNCTIONS = {
@@ -77,10 +77,9 @@ FUNCTIONS = {
 }
 ESTIMATORS = {
     "SoftmaxClassifier": f"C=1.0, *, {ESTIMATOR_OPTIONS}",
-    # its objective has many minima: tol has a meaning of its own there, documented with it
     "RBFClassifier": (
         "n_centers='auto', *, kind='radial', centers='kmeans', train_centers=True, "
-        f"train_beta=True, C=10.0, {ESTIMATOR_OPTIONS.replace('tol=0.0001', 'tol=0.001')}"
+        f"train_beta=True, train_scale=True, C=1.0, {ESTIMATOR_OPTIONS}"
     ),
     "TemperatureScaling": "estimator, *, method='temperature', cv=None, C=0.01, n_jobs=None",
 }
