@@ -26,6 +26,7 @@ _CLASSES_TOGETHER = 256
 """Classes up to which `refined` measures how they are curved together; beyond, one by one."""
 
 _DAMPING = 1e-11
+_LEAF = 48  # rows of a triangle that is inverted as if it were none
 
 
 class CurvedObjective(NetworkObjective):
@@ -37,13 +38,14 @@ class CurvedObjective(NetworkObjective):
 
     _first: Coordinates | None = None
     _joint: Array | None = None  # L
+    _joint_inverse: Array | None = None
 
     # ------------------------------------------------------------ parameters
 
     def pack(self, network: Network) -> Array:
         """The flat vector of a network."""
         flat = super().pack(network)
-        return flat if self._joint is None else np.linalg.solve(self._joint, flat)
+        return flat if self._joint_inverse is None else self._joint_inverse @ flat
 
     def unpack(self, parameters: Array) -> Network:
         """The network of a flat vector."""
@@ -65,8 +67,10 @@ class CurvedObjective(NetworkObjective):
         self._first = self._first or self.coordinates
         together = len(parameters) <= _JOINT_UP_TO and not self.features.n_parameters
         if together and self.coordinates.factor.ndim == 2:
-            self._joint, n_rows = None, _ROWS_A_PARAMETER * len(parameters)
-            self._joint = _inverse_root(self.hessian(self.pack(at.network), n_rows))
+            self._joint = self._joint_inverse = None
+            hessian = self.hessian(self.pack(at.network), _ROWS_A_PARAMETER * len(parameters))
+            root = _root(hessian)
+            self._joint, self._joint_inverse = _triangular_inverse(root).T, root.T
         else:
             curvature = self._class_curvature(at.network)
             self.coordinates = self._first.for_classes(curvature, self.ridge)
@@ -130,12 +134,23 @@ class CurvedObjective(NetworkObjective):
                 yield phi, p.astype(np.float64), mass[rows]
 
 
-def _inverse_root(matrix: Array) -> Array:
-    """L with L^T matrix L = 1; a little damping stands for directions without curvature."""
+def _root(matrix: Array) -> Array:
+    """Lower Cholesky factor; a little damping stands for directions without curvature."""
     damping, scale = _DAMPING, float(matrix.diagonal().max())
     while True:
         try:
-            root = np.linalg.cholesky(matrix + damping * scale * np.eye(len(matrix)))
-            return np.linalg.inv(root).T
+            return np.linalg.cholesky(matrix + damping * scale * np.eye(len(matrix)))
         except np.linalg.LinAlgError:
             damping *= 100.0
+
+
+def _triangular_inverse(lower: Array) -> Array:
+    """The inverse of a lower triangle, by halves: most of it is two products of matrices."""
+    n, half = len(lower), len(lower) // 2
+    if n <= _LEAF:
+        return np.linalg.inv(lower)
+    inverse = np.zeros_like(lower)
+    inverse[:half, :half] = _triangular_inverse(lower[:half, :half])
+    inverse[half:, half:] = _triangular_inverse(lower[half:, half:])
+    inverse[half:, :half] = -inverse[half:, half:] @ (lower[half:, :half] @ inverse[:half, :half])
+    return inverse

@@ -77,7 +77,7 @@ def test_the_linear_layer_is_that_of_arrays(case, dtype):
 
 
 def test_fixed_bits_are_those_of_arrays():
-    """For any workspace: with NumPy's product on one thread, as there."""
+    """For any workspace: with the product that arrays have."""
     case = next(case for case in LINEAR if case.name == "linear, fixed bits")
     arrays = [tensor.detach().numpy() for tensor in case.tensors]
     *given, bias = arrays

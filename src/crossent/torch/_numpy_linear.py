@@ -9,7 +9,7 @@ from ..ops._linear._hvp import hvp
 from ..ops._linear._jvp import jvp
 from ..ops._linear._one_order import one_order
 from ..ops._linear._problem import LinearGradients, LinearProblem, linear_problem
-from ..ops._linear._products import numpy_product
+from ..ops._linear._products import best_product
 from ..ops._linear._value_and_grad import value_and_grad
 from ._loss import LossArguments
 from ._loss_rules import Needs, Tensors
@@ -32,7 +32,7 @@ class LinearCrossEntropy:
     ) -> tuple[torch.Tensor, Tensors]:
         """In one pass over blocks of logits; unreduced losses need their cotangent first."""
         problem = _problem(primals, loss)
-        with one_order(loss.deterministic):
+        with one_order(loss.deterministic and problem.by_blas):
             value, gradients = value_and_grad(problem, _names(needs), None)
         return tensor_of(value), _tensors(gradients)
 
@@ -42,14 +42,14 @@ class LinearCrossEntropy:
         reduction = problem.loss.reduction
         if loss.reduction == "mean" and reduction.empty is None:
             reduction.normalizer, g = folded(reduction.normalizer, g)
-        with one_order(loss.deterministic):
+        with one_order(loss.deterministic and problem.by_blas):
             _, gradients = value_and_grad(problem, _names(needs), _cotangent(g, loss))
         return _multiplied(_tensors(gradients), g)
 
     def jvp(self, primals: Tensors, tangents: Tensors, loss: LossArguments) -> torch.Tensor:
         """<G, v>."""
         problem = _problem(primals, loss)
-        with one_order(loss.deterministic):
+        with one_order(loss.deterministic and problem.by_blas):
             return tensor_of(jvp(problem, _directions(tangents))[1])
 
     def hvp(
@@ -63,7 +63,7 @@ class LinearCrossEntropy:
         """g H v."""
         along, factors = _directions(tangents), _cotangent(g, loss)
         problem = _problem(primals, loss)
-        with one_order(loss.deterministic):
+        with one_order(loss.deterministic and problem.by_blas):
             products = hvp(problem, along, False, _names(needs), factors)
         return _multiplied(_tensors(products), g)
 
@@ -77,7 +77,7 @@ def _problem(primals: Tensors, loss: LossArguments) -> LinearProblem:
     inputs, weight, bias = map(optional_array, primals)
     assert inputs is not None
     assert weight is not None
-    product = numpy_product if loss.deterministic else torch_product
+    product = best_product if loss.deterministic else torch_product
     return linear_problem(
         inputs, weight, loss.truth, bias, loss.workspace_bytes, loss.options, product,
         deterministic=loss.deterministic,
