@@ -72,7 +72,7 @@ def _level_cells(solvers: dict[str, Curve], level: float) -> list[str]:
     if math.isinf(others[fastest]):
         longest = max(c[-1][0] for s, c in solvers.items() if s != OURS)
         ratio = f"> {longest / ours:.2g}" if math.isfinite(ours) else "-"
-        return [_time(ours), f"not in {_time(longest)}", "any", ratio]
+        return [_time(ours), f"not in {_time(longest)}", ", ".join(others), ratio]
     ratio = f"{others[fastest] / ours:.3g}" if math.isfinite(ours) else "-"
     return [_time(ours), _time(others[fastest]), fastest, ratio]
 

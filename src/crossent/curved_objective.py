@@ -19,8 +19,8 @@ _HESSIAN_BYTES = 16 << 20
 _JOINT_UP_TO = 1000
 """Parameters up to which `refined` measures their curvature together."""
 
-_ROWS_A_PARAMETER = 50
-"""Rows that are enough for a whole Hessian."""
+_ROWS_A_PARAMETER = 12
+"""Rows that are enough for a whole Hessian: with more, a refinement costs more than it saves."""
 
 _CLASSES_TOGETHER = 256
 """Classes up to which `refined` measures how they are curved together; beyond, one by one."""
