@@ -80,17 +80,12 @@ def expected_calibration_error(
     >>> expected_calibration_error([0, 0, 0, 0], [[0.75, 0.25]] * 4)
     0.25
     """
-    rows, p, weight = checked_probabilities(labels, probabilities, sample_weight)
-    n_bins, z = checked_options(n_bins, bins, 0.95)
-    check_choice(kind, ("top_label", "classwise"), "kind")
-    if len(rows) == 0:
-        return math.nan
+    events, z = _events(labels, probabilities, kind, n_bins, bins, 0.95, sample_weight)
     errors = []
-    for label in _events(kind, p.shape[1]):
-        found = binned(*event(rows, p, label), weight, n_bins, bins)
+    for found in events:
         error = float(found.share @ np.abs(found.accuracy - found.confidence))
         errors.append(max(0.0, error - _excess(found, z)) if debiased else error)
-    return float(np.mean(errors))
+    return float(np.mean(errors)) if errors else math.nan
 
 
 def calibration_error_interval(
@@ -142,14 +137,11 @@ def calibration_error_interval(
     >>> [round(value, 3) for value in found]
     [0.0, 0.0, 0.043]
     """
-    rows, p, weight = checked_probabilities(labels, probabilities, sample_weight)
-    n_bins, z = checked_options(n_bins, bins, level)
-    check_choice(kind, ("top_label", "classwise"), "kind")
-    if len(rows) == 0:
+    events, z = _events(labels, probabilities, kind, n_bins, bins, level, sample_weight)
+    if not events:
         return ErrorInterval(math.nan, math.nan, math.nan)
     parts = []
-    for label in _events(kind, p.shape[1]):
-        found = binned(*event(rows, p, label), weight, n_bins, bins)
+    for found in events:
         spread = found.share * _deviations(found, z)
         error = found.share @ np.abs(found.accuracy - found.confidence)
         parts.append((error, z * np.linalg.norm(spread), _FOLDED * spread.sum()))
@@ -157,8 +149,23 @@ def calibration_error_interval(
     return ErrorInterval(error, max(0.0, error - around - above), min(1.0, error + around))
 
 
-def _events(kind: str, n_classes: int) -> list[int | None]:
-    return [None] if kind == "top_label" else list(range(n_classes))
+def _events(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    kind: str,
+    n_bins: int,
+    bins: str,
+    level: float,
+    sample_weight: ArrayLike | None,
+) -> tuple[list[Bins], float]:
+    """The checked rows in bins, once for each event (none without rows), and the level's z."""
+    rows, p, weight = checked_probabilities(labels, probabilities, sample_weight)
+    n_bins, z = checked_options(n_bins, bins, level)
+    check_choice(kind, ("top_label", "classwise"), "kind")
+    events = [None] if kind == "top_label" else range(p.shape[1])
+    if len(rows) == 0:
+        return [], z
+    return [binned(*event(rows, p, label), weight, n_bins, bins) for label in events], z
 
 
 def _deviations(bins: Bins, z: float) -> Array:
