@@ -7,7 +7,6 @@ place of the true entry; that of logsumexp in those of the larger of |l| and the
 from __future__ import annotations
 
 import argparse
-import csv
 import importlib
 import os
 import pathlib
@@ -23,6 +22,7 @@ import crossent as ce
 from crossent.verify._reference._numbers import Truth, exact, exp, mp, total
 from crossent.verify._ulp import worst
 
+from . import pages
 from .accuracy_peers import OPERATIONS, PEERS, Results, of_crossent
 from .machine import machine
 
@@ -220,11 +220,8 @@ def main() -> None:
         compute(*chosen.compute)
         return
     where = machine()
-    chosen.output.parent.mkdir(parents=True, exist_ok=True)
-    with chosen.output.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*COLUMNS, *where], restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(row | where for row in table(chosen.most_classes))
+    rows = (row | where for row in table(chosen.most_classes))
+    pages.write(chosen.output, [*COLUMNS, *where], rows)
     print(f"written to {chosen.output}")
 
 

@@ -14,7 +14,6 @@ of three iterations. A row replaces the one of the same table, solver and number
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import pathlib
 import statistics
@@ -32,7 +31,7 @@ from . import render_classifiers
 from .classifiers_judge import OURS, SOLVERS, objective, sensible, version
 from .classifiers_problems import TABLES, Table
 from .machine import keep_to_two_cores, machine
-from .pages import ROOT
+from .pages import ROOT, read_if_there, write
 
 RESULTS = ROOT / "benchmarks" / "results"
 COLUMNS = ("table", "size", "solver", "version", "max_iter", "seconds", "objective", "gap", "note")
@@ -92,7 +91,9 @@ def measure_times(tables: list[Table], solvers: list[str], cap: float) -> None:
             print(f"{table.name}: ../shared/data/pendigits.csv is not there")
             continue
         X, y = made
-        before = [r for r in read(path) if (r["table"], r["size"]) == (table.name, table.size)]
+        before = [
+            r for r in read_if_there(path) if (r["table"], r["size"]) == (table.name, table.size)
+        ]
         best = best_objective(X, y, [float(r["best"]) for r in before if r.get("best")])
         print(f"{table.name} {table.size}: optimum {best!r}")
         rows = []
@@ -134,24 +135,12 @@ def peak(name: str, solver: str) -> None:
     print(json.dumps({"peak_bytes": peak_bytes(lambda: SOLVERS[solver](X, y, 3))}))
 
 
-def read(path: pathlib.Path) -> list[Row]:
-    """Return the rows of a file of results, none where there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def merge(rows: list[Row], path: pathlib.Path, columns: tuple[str, ...], keys: Any) -> None:
     """Write rows in the place of those with the same keys."""
     new = {tuple(str(row[key]) for key in keys) for row in rows}
-    kept = [row for row in read(path) if tuple(row[key] for key in keys) not in new]
+    kept = [row for row in read_if_there(path) if tuple(row[key] for key in keys) not in new]
     where = machine()
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, (*columns, *where), restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*kept, *(row | where for row in rows)])
+    write(path, (*columns, *where), [*kept, *(row | where for row in rows)])
 
 
 def main() -> None:

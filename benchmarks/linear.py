@@ -8,7 +8,6 @@ of the same shape and peer, so a table can be made problem by problem and peer b
 from __future__ import annotations
 
 import argparse
-import csv
 import pathlib
 from collections.abc import Iterable
 from types import ModuleType
@@ -18,6 +17,7 @@ import numpy as np
 
 from . import linear_memory, peers, products
 from .machine import keep_to_two_cores, machine
+from .pages import read_if_there, write
 from .problems import LINEAR, LINEAR_BY_CLASSES, LINEAR_CHOSEN, Call, Problem, arrays
 from .rounds import Time, take_turns
 from .run import RESULTS, Row, judged_calls
@@ -104,17 +104,11 @@ def show(row: Row) -> None:
 def merge(rows: Iterable[Row], path: pathlib.Path) -> None:
     """Write the rows in the place of those of the same shape and peer."""
     where = machine()
-    columns = [*COLUMNS, *where]
-    held: dict[tuple[str, str], Row] = {}
-    if path.exists():
-        with path.open(newline="") as file:
-            held = {(row["shape"], row["peer"]): row for row in csv.DictReader(file)}
+    held: dict[tuple[str, str], Row] = {
+        (row["shape"], row["peer"]): row for row in read_if_there(path)
+    }
     held |= {(row["shape"], row["peer"]): row | where for row in rows}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(held[key] for key in sorted(held, key=_order))
+    write(path, [*COLUMNS, *where], [held[key] for key in sorted(held, key=_order)])
     print(f"written to {path}")
 
 

@@ -1,11 +1,13 @@
-"""Tables of results in, lines of a page out."""
+"""Tables of results in and out, lines of a page out."""
 
 from __future__ import annotations
 
 import csv
 import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-__all__ = ["ROOT", "Row", "line", "put", "read"]
+__all__ = ["ROOT", "Row", "line", "put", "read", "read_if_there", "write"]
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -16,6 +18,20 @@ def read(path: pathlib.Path) -> list[Row]:
     """Return a table of results."""
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def read_if_there(path: pathlib.Path) -> list[Row]:
+    """Return a table of results, or no rows where nothing has been measured."""
+    return read(path) if path.exists() else []
+
+
+def write(path: pathlib.Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a table of results; what a row does not name is left empty."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def line(cells: list[str]) -> str:

@@ -7,7 +7,6 @@ what it was measured.
 from __future__ import annotations
 
 import argparse
-import csv
 import gc
 import pathlib
 from collections.abc import Iterable, Iterator
@@ -19,7 +18,7 @@ import numpy as np
 import crossent as ce
 from crossent.bench import peak_bytes
 
-from . import import_time, peers
+from . import import_time, pages, peers
 from .machine import keep_to_two_cores, machine
 from .problems import CHOSEN, FULL, Arrays, Call, Problem, arrays
 from .rounds import SLOW, Time, take_turns
@@ -143,11 +142,8 @@ def show(row: Row) -> None:
 
 def updated(path: pathlib.Path, rows: list[Row], problems: list[Problem]) -> list[Row]:
     """Return the rows of a table with those measured now in it, in the order of the problems."""
-    kept: list[Row] = []
-    if path.exists():
-        measured = {_problem_of(row) for row in rows}
-        with path.open(newline="") as file:
-            kept = [row for row in csv.DictReader(file) if _problem_of(row) not in measured]
+    measured = {_problem_of(row) for row in rows}
+    kept = [row for row in pages.read_if_there(path) if _problem_of(row) not in measured]
     order = {str(problem): place for place, problem in enumerate(problems)}
     named = [row for row in (*kept, *rows) if row["operation"]]
     return sorted(named, key=lambda row: order.get(_problem_of(row), -1))
@@ -162,13 +158,9 @@ def _problem_of(row: Row) -> str:
 
 def write(rows: Iterable[Row], path: pathlib.Path, absent: dict[str, str]) -> None:
     """Write the table; the peers that could not be measured are named in it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     where = machine()
     missing = [{"peer": name, "note": why} for name, why in absent.items()]
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*COLUMNS, *where], restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(where | row for row in (*rows, *missing))
+    pages.write(path, [*COLUMNS, *where], (where | row for row in (*rows, *missing)))
     print(f"written to {path}, measured on {where}")
 
 
