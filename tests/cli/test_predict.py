@@ -28,7 +28,7 @@ def test_a_prediction_for_every_row_in_order(run: Run, model: Path, flowers: Pat
     assert predicted(run, model, "-", stdin=rows(31)) == (KINDS * 11)[:31]
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".feather"])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".csv.gz", ".parquet", ".feather"])
 def test_probabilities_in_every_format(run: Run, model: Path, flowers: Path, suffix: str) -> None:
     result = run("predict", model, flowers, "--proba", "-o", f"p{suffix}")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
@@ -48,6 +48,16 @@ def test_columns_are_matched_by_name(run: Run, model: Path) -> None:
     assert result.stdout.split() == ["prediction", *KINDS * 3]
     note = "crossent: note: columns the model does not know are ignored: 'id', 'remark'\n"
     assert result.stderr == note
+
+
+def test_no_rows_have_no_predictions(run: Run, model: Path) -> None:
+    Path("t.csv").write_text("length,width\n")
+    assert predicted(run, model, "t.csv") == []
+    header = ",".join(["prediction", *(f"probability_{kind}" for kind in KINDS)])
+    assert run("predict", model, "t.csv", "--proba").stdout == header + "\n"
+    assert run("predict", model, "t.csv", "--proba", "-o", "p.parquet").exit_code == 0
+    written = read_table("p.parquet", least_rows=0).columns.schema
+    assert [str(kind) for kind in written.types] == ["string", *["double"] * 3]
 
 
 def test_whole_numbers_stay_whole_numbers(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import sys
@@ -47,7 +48,10 @@ def test_text_tables(tmp_path: Path, name: str, content: bytes, notes: int) -> N
     assert table.n_rows == 2
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".feather", ".arrow", ".arrows"])
+@pytest.mark.parametrize(
+    "suffix",
+    [*(".csv", ".tsv", ".csv.gz", ".tab.zst"), *(".parquet", ".feather", ".arrow", ".arrows")],
+)
 def test_written_tables_are_read_back(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"t{suffix}"
     columns = pa.table({**PLAIN, 'odd "name", it is': ['a,"b"\n\tc', None]})
@@ -59,11 +63,11 @@ def test_written_tables_are_read_back(tmp_path: Path, suffix: str) -> None:
 
 
 def test_compressed_text(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv.gz"
-    with pa.output_stream(str(path)) as stream:  # compresses by the suffix
-        stream.write(b"x,n,class\n1.5,3,a\n-2,4,b\n")
-    assert path.read_bytes()[:2] == b"\x1f\x8b"
+    content = b"x,n,class\n1.5,3,a\n-2.0,4,b\n"
+    path = write(tmp_path, gzip.compress(content), "t.csv.gz")
     assert read_table(path).columns.to_pydict() == PLAIN
+    write_table(read_table(path).columns, path)
+    assert gzip.decompress(path.read_bytes()) == content.replace(b".0", b"")
 
 
 def test_standard_input_is_csv(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,10 +109,10 @@ READ_ERRORS = [
     ("t.csv", b"a,\xe9\n1,2\n", "the header is not UTF-8 text; save the file as UTF-8"),
     ("t.csv", b"PK\x00\x01,x\n1,2\n", "t.csv is not a text file: it holds zero bytes"),
     ("t.csv", b'a,"b\n1,2\n', "t.csv cannot be read as text: "),
-    ("t.parquet", b"a,b\n1,2\n", "t.parquet cannot be read as .parquet: "),
-    ("t.parquet", b"", "t.parquet cannot be read as .parquet: "),
-    ("t.feather", b"a,b\n1,2\n", "t.feather cannot be read as .feather: "),
-    ("t.arrow", b"", "t.arrow cannot be read as .arrow: "),
+    ("t.parquet", b"a,b\n1,2\n", "cannot be read as .parquet: it is not a Parquet file, or was"),
+    ("t.parquet", b"", "t.parquet cannot be read as .parquet: it is not a Parquet file, or was"),
+    ("t.feather", b"a,b\n1,2\n", "cannot be read as .feather: it is not an Arrow or Feather file"),
+    ("t.arrow", b"", "t.arrow cannot be read as .arrow: it is not an Arrow or Feather file, or"),
     ("t.xlsx", b"PK", "told by its suffix; expected .csv, .tsv, .txt, .parquet, .feather or .arr"),
     ("table", b"a\n1\n", "expected .csv, .tsv, .txt, .parquet, .feather or .arrow, got none"),
 ]
@@ -234,5 +238,3 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
         check_writable(tmp_path / "none" / "t.csv")
     with pytest.raises(TableError, match="is a folder: expected the name of a file to write"):
         check_writable(tmp_path)
-    with pytest.raises(TableError, match=r"expected a plain \.csv"):
-        write_table(pa.table({"x": [1]}), tmp_path / "t.csv.gz")

@@ -40,7 +40,7 @@ def predict(
     path = output_file(output, inputs=(model, data), is_table=True) if output != "-" else None
     with progress(f"predicting {data}"):
         estimator, preparation = open_model(model, missing)
-        inputs, usable, notes = preparation.inputs(read_table(data))
+        inputs, usable, notes = preparation.inputs(read_table(data, least_rows=0))
         table = _predictions(estimator, inputs, usable, proba)
     if not usable.all():
         empty = int((~usable).sum())
@@ -57,7 +57,11 @@ def _predictions(estimator: Any, inputs: Array, usable: Array, proba: bool) -> p
     classes = estimator.classes_.tolist()
     unusable = None if usable.all() else ~usable
     columns: dict[str, Any] = {}
-    if proba:
+    if not len(inputs):  # the classifiers refuse to be asked about nothing
+        labels = np.empty(0, dtype=np.int64)
+        if proba:
+            columns = {f"probability_{name}": pa.array([], pa.float64()) for name in classes}
+    elif proba:
         probabilities = estimator.predict_proba(inputs)
         labels = probabilities.argmax(axis=1)
         for label, name in enumerate(classes):

@@ -81,12 +81,14 @@ class Preparation:
 
         Raises
         ------
+        ColumnError
+            If a column is missing.
         TableError
-            If a column is missing or is no column of numbers, or has gaps that are errors.
+            If one is no column of numbers, or has gaps that are errors.
         """
         lacking = [repr(name) for name in self.columns if name not in table.column_names]
         if lacking:
-            raise TableError(
+            raise ColumnError(
                 f"{table.name} lacks columns the model was trained on: {listed(lacking)}"
             )
         raw = number_matrix(table, self.columns)

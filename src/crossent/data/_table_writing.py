@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from ._tables import COMPRESSIONS, DELIMITERS, TableError, table_format
+from ._tables import DELIMITERS, TableError, table_format
 from ._whole_file import whole_file
 
 __all__ = ["check_writable", "write_table"]
@@ -43,7 +43,9 @@ def check_writable(path: Path) -> None:
 
 
 def write_table(table: pa.Table, path: Path | None) -> None:
-    """Write a table in the format the suffix tells; None is CSV on standard output.
+    """Write a table in the format the suffix tells, compressed where it says so.
+
+    None is CSV on standard output.
 
     Raises
     ------
@@ -65,11 +67,9 @@ def write_table(table: pa.Table, path: Path | None) -> None:
             sys.stdout.write(text[start : start + _PIECE])
         return
     kind = table_format(path)
-    if path.suffix.lower() in COMPRESSIONS:
-        raise TableError(f"{path}: predictions are not written compressed; expected a plain .csv")
     with whole_file(path) as beside:
         if kind in DELIMITERS:
-            with beside.open("wb") as file:
+            with pa.output_stream(str(beside)) as file:  # compresses as the suffix says
                 _write_text(table, file, DELIMITERS[kind])
         elif kind == ".parquet":
             from pyarrow import parquet

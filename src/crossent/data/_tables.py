@@ -64,7 +64,7 @@ class Table:
         return self.columns.column_names
 
 
-def read_table(source: str | Path, *, text: Collection[str] = ()) -> Table:
+def read_table(source: str | Path, *, text: Collection[str] = (), least_rows: int = 1) -> Table:
     r"""Read a table whose format the suffix tells.
 
     Good for everything a spreadsheet, R or pandas writes. Text files may start with a byte order
@@ -78,17 +78,19 @@ def read_table(source: str | Path, *, text: Collection[str] = ()) -> Table:
         CSV on standard input.
     text : collection of str, optional
         Columns of a text file to be kept as they are spelled: labels, where 007 is not 7.
+    least_rows : {1, 0}, optional
+        Whether there must be a row below the header.
 
     Returns
     -------
     Table
-        At least one row of typed columns.
+        Typed columns.
 
     Raises
     ------
     TableError
-        If the file is missing, no regular file, empty, has a header only, or is not what its
-        suffix says.
+        If the file is missing, no regular file, empty, has a header only (unless ``least_rows``
+        is 0), or is not what its suffix says.
 
     Examples
     --------
@@ -104,8 +106,17 @@ def read_table(source: str | Path, *, text: Collection[str] = ()) -> Table:
     >>> folder.cleanup()
     """
     if str(source) == "-":
-        return _read_text("standard input", sys.stdin.buffer.read(), ",", text)
-    path = Path(source)
+        table = _read_text("standard input", sys.stdin.buffer.read(), ",", text)
+    else:
+        table = _read_file(Path(source), text)
+    if not table.column_names:
+        raise TableError(f"{table.name} has no columns")
+    if table.n_rows < least_rows:
+        raise TableError(f"{table.name} has a header but no rows")
+    return table
+
+
+def _read_file(path: Path, text: Collection[str]) -> Table:
     kind = table_format(path)
     if not path.exists():
         raise TableError(f"{path}: no such file")
@@ -122,8 +133,12 @@ def read_table(source: str | Path, *, text: Collection[str] = ()) -> Table:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         if isinstance(error, PermissionError):
             raise
-        raise TableError(f"{path} cannot be read as {kind}: {_first_line(error)}") from error
-    return _checked(Table(str(path), columns))
+        what = "a Parquet" if kind == ".parquet" else "an Arrow or Feather"
+        raise TableError(
+            f"{path} cannot be read as {kind}: it is not {what} file, or was cut off or changed;"
+            f" write it again, or give it its right suffix (pyarrow: {_first_line(error)})"
+        ) from error
+    return Table(str(path), columns)
 
 
 def table_format(path: Path) -> str:
@@ -175,7 +190,7 @@ def _read_text(name: str, source: Path | bytes, delimiter: str, text: Collection
         notes.append(f"columns are separated by {layout.delimiter!r}")
     if layout.decimal_point != ".":
         notes.append(f"decimals are written with {layout.decimal_point!r}")
-    return _checked(Table(name, columns, tuple(notes)))
+    return Table(name, columns, tuple(notes))
 
 
 def _layout(name: str, head: bytes, promised: str) -> _Layout:
@@ -278,14 +293,6 @@ def _read_arrow(path: Path) -> pa.Table:
         return feather.read_table(path, memory_map=True)
     with pa.memory_map(str(path)) as stream:
         return pa.ipc.open_stream(stream).read_all()
-
-
-def _checked(table: Table) -> Table:
-    if not table.column_names:
-        raise TableError(f"{table.name} has no columns")
-    if table.n_rows == 0:
-        raise TableError(f"{table.name} has a header but no rows")
-    return table
 
 
 def _first_line(error: BaseException) -> str:
