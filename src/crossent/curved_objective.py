@@ -3,74 +3,96 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.linalg.blas import dtrsv
 
 from ._typing import Array
-from .features import Coordinates, add_class_curvature, add_curvature
+from .features import Coordinates
+from .features._curvature import add_class_curvature, add_curvature
 from .objective import Network, NetworkObjective
 from .ops import softmax
 
 __all__ = ["CurvedObjective"]
 
-_HESSIAN_BYTES = 16 << 20
+_BLOCK_BYTES = 2 << 20
+"""Of a block's products p_k u, which are to stay in a cache."""
 
 _JOINT_UP_TO = 1000
 """Parameters up to which `refined` measures their curvature together."""
 
-_ROWS_A_PARAMETER = 12
-"""Rows that are enough for a whole Hessian: with more, a refinement costs more than it saves."""
+
+class _Care(NamedTuple):
+    """What a Hessian is measured with.
+
+    At most so many rows a parameter, taken evenly; of these the ones whose own curvature is more
+    than ``least`` of their mean; products of a dtype.
+    """
+
+    rows: int | None
+    least: float
+    dtype: Any
+
+
+_EXACT = _Care(None, 0.0, np.float64)
+_ROUGH, _FINE = _Care(12, 0.1, np.float32), _Care(100, 1e-3, np.float64)
+_N_ROUGH = 3
+"""Refinements far from the optimum: the nearer it is, the more a true Hessian is worth."""
 
 _CLASSES_TOGETHER = 256
 """Classes up to which `refined` measures how they are curved together; beyond, one by one."""
 
 _DAMPING = 1e-11
-_LEAF = 48  # rows of a triangle that is inverted as if it were none
 
 
 class CurvedObjective(NetworkObjective):
     """A `NetworkObjective` whose curvature can be measured.
 
-    Once `refined`, the flat vector x of few parameters stands for coordinates L x, with L the
-    inverse root of the Hessian found there.
+    Once `refined`, the flat vector x of few parameters stands for coordinates C^-T x, with
+    ``C C^T`` the Hessian found there.
+
+    Attributes
+    ----------
+    newton : bool
+        Whether `refined` is to make a step along the gradient Newton's; False at first.
     """
 
+    newton = False
     _first: Coordinates | None = None
-    _joint: Array | None = None  # L
-    _joint_inverse: Array | None = None
+    _n_refined = 0
+    _root: Array | None = None  # C
 
     # ------------------------------------------------------------ parameters
 
     def pack(self, network: Network) -> Array:
         """The flat vector of a network."""
         flat = super().pack(network)
-        return flat if self._joint_inverse is None else self._joint_inverse @ flat
+        return flat if self._root is None else flat @ self._root
 
     def unpack(self, parameters: Array) -> Network:
         """The network of a flat vector."""
-        return super().unpack(parameters if self._joint is None else self._joint @ parameters)
+        if self._root is not None:
+            parameters = dtrsv(self._root.T, parameters)
+        return super().unpack(parameters)
 
     def value_and_grad(self, parameters: Array) -> tuple[float, Array]:
         """f and its gradient, float64 (P,), in the flat vector."""
         value, gradient = super().value_and_grad(parameters)
-        return value, gradient if self._joint is None else gradient @ self._joint
+        return value, gradient if self._root is None else dtrsv(self._root.T, gradient, trans=1)
 
     def refined(self, parameters: Array) -> Array:
         """Take coordinates in which f is curved alike in all directions at a point; return its own.
 
         By the whole Hessian where that has at most 1000 rows and the features no parameters; else
         by the mean curvature of the loss in the logits, and that of the features in the inputs.
-        Some of many rows are enough.
+        Some of many rows are enough. With ``newton`` the Hessian is whole and of all rows.
         """
         at = self.evaluated(parameters)
         self._first = self._first or self.coordinates
-        together = len(parameters) <= _JOINT_UP_TO and not self.features.n_parameters
-        if together and self.coordinates.factor.ndim == 2:
-            self._joint = self._joint_inverse = None
-            hessian = self.hessian(self.pack(at.network), _ROWS_A_PARAMETER * len(parameters))
-            root = _root(hessian)
-            self._joint, self._joint_inverse = _triangular_inverse(root).T, root.T
+        together = len(parameters) <= _JOINT_UP_TO and self.coordinates.factor.ndim == 2
+        if (together or self.newton) and not self.features.n_parameters:
+            self._root = self._measured_root(at.network)
         else:
             curvature = self._class_curvature(at.network)
             self.coordinates = self._first.for_classes(curvature, self.ridge)
@@ -78,13 +100,26 @@ class CurvedObjective(NetworkObjective):
         self._at = at._replace(parameters=there)
         return there
 
+    def _measured_root(self, network: Network) -> Array:
+        """C of the Hessian, in which b + c, which f does not see for any number c, is curved too.
+
+        The first ones are rough, unless nothing but the loss curves f.
+        """
+        care = _ROUGH if self._n_refined < _N_ROUGH and self.ridge > 0.0 else _FINE
+        hessian = self._hessian(network, _EXACT if self.newton else care)
+        self._n_refined += 1
+        if self.loss.fit_intercept and self.n_rows > 1:
+            bias = hessian[-self.n_rows :, -self.n_rows :]
+            bias += bias.trace() / self.n_rows**2
+        return _root(hessian)
+
     # ------------------------------------------------------------ curvature
 
-    def hessian(self, parameters: Array, n_rows: int | None = None) -> Array:
+    def hessian(self, parameters: Array) -> Array:
         """Second derivatives of f, float64 (P, P), for dense features without parameters.
 
         ``H = sum_i r_i s_i (diag(p_i) - p_i p_i^T) (x) phi_i phi_i^T / S`` and the penalty, formed
-        in the whitened coordinates by blocks of rows; from about ``n_rows`` of them, where given.
+        in the whitened coordinates by blocks of rows.
 
         Raises
         ------
@@ -93,16 +128,25 @@ class CurvedObjective(NetworkObjective):
         """
         if self.features.n_parameters:
             raise ValueError("hessian is for features without parameters")
-        network, size = self.unpack(parameters), len(parameters)
+        return self._hessian(self.unpack(parameters), _EXACT)
+
+    def _hessian(self, network: Network, care: _Care) -> Array:
+        """The Hessian, measured with some care."""
+        n, n_linear = self.features.n_features, self.n_rows * self.features.n_features
+        size = n_linear + (self.n_rows if self.loss.fit_intercept else 0)
         total = np.zeros((size, size))
         unit = float(self.coordinates.bias_scale) if self.loss.fit_intercept else None
-        for phi, p, mass in self._probabilities(network, n_rows, 3 * 8 * size):
-            add_curvature(total, self.coordinates.features(phi), p, mass, unit)
+        n_rows = None if care.rows is None else care.rows * size
+        for phi, p, mass in self._probabilities(network, n_rows, 8 * size):
+            own = mass * (1.0 - np.square(p).sum(axis=1))
+            kept = own > care.least * own.mean()
+            u = self.coordinates.features(phi[kept]).astype(care.dtype, copy=False)
+            add_curvature(total, u, p[kept], mass[kept], unit)
         factor = self.coordinates.factor
         penalty = np.diag(np.square(factor)) if factor.ndim == 1 else factor.T @ factor
-        n = len(penalty)
         for row in range(self.n_rows):
-            total[row * n : (row + 1) * n, row * n : (row + 1) * n] += self.ridge * penalty
+            own = slice(row * n, (row + 1) * n)
+            total[own, own] += self.ridge * penalty
         return total
 
     def _class_curvature(self, network: Network) -> Array:
@@ -122,7 +166,7 @@ class CurvedObjective(NetworkObjective):
         """Blocks of features, the R probabilities, and masses of rows; all or some of them."""
         batches = self._batches if n_rows is None else self._batches.thinned(n_rows)
         share = batches.n_samples * self._total / max(1, self._batches.n_samples)
-        budget = min(_HESSIAN_BYTES, self.loss.workspace_bytes or _HESSIAN_BYTES)
+        budget = min(_BLOCK_BYTES, self.loss.workspace_bytes or _BLOCK_BYTES)
         block = max(1, budget // row_bytes)
         for batch in batches:
             mass = self._row_mass(batch) / share
@@ -137,20 +181,10 @@ class CurvedObjective(NetworkObjective):
 def _root(matrix: Array) -> Array:
     """Lower Cholesky factor; a little damping stands for directions without curvature."""
     damping, scale = _DAMPING, float(matrix.diagonal().max())
+    diagonal = np.diag_indices(len(matrix))
     while True:
+        matrix[diagonal] += damping * scale
         try:
-            return np.linalg.cholesky(matrix + damping * scale * np.eye(len(matrix)))
+            return np.linalg.cholesky(matrix)
         except np.linalg.LinAlgError:
             damping *= 100.0
-
-
-def _triangular_inverse(lower: Array) -> Array:
-    """The inverse of a lower triangle, by halves: most of it is two products of matrices."""
-    n, half = len(lower), len(lower) // 2
-    if n <= _LEAF:
-        return np.linalg.inv(lower)
-    inverse = np.zeros_like(lower)
-    inverse[:half, :half] = _triangular_inverse(lower[:half, :half])
-    inverse[half:, half:] = _triangular_inverse(lower[half:, half:])
-    inverse[half:, :half] = -inverse[half:, half:] @ (lower[half:, :half] @ inverse[:half, :half])
-    return inverse

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 
 from crossent.estimators import (
     ModelFileError,
     RBFClassifier,
     SoftmaxClassifier,
+    TemperatureScaling,
     _sealed_file,
     load_model,
     save_model,
@@ -41,6 +44,80 @@ MODELS = {
     "additive": lambda: trained(RBFClassifier, n_centers=4, kind="additive", random_state=0),
     "given centers": lambda: trained(RBFClassifier, centers=[[0.0, 0.0], [1.0, 1.0]]),
 }
+
+
+CALIBRATED = {
+    "temperature": lambda: trained(TemperatureScaling, estimator=SoftmaxClassifier(C=0.5)),
+    "vector": lambda: trained(
+        TemperatureScaling,
+        estimator=RBFClassifier(n_centers=4, centers="random", random_state=0),
+        method="vector",
+        cv=3,
+    ),
+    "matrix": lambda: trained(
+        TemperatureScaling, estimator=SoftmaxClassifier(), method="matrix", y=LABELS > 0
+    ),
+    "frozen": lambda: trained(TemperatureScaling, estimator=FrozenEstimator(trained(C=0.5))),
+}
+
+
+@pytest.mark.parametrize("make", CALIBRATED.values(), ids=CALIBRATED)
+def test_a_calibrated_model_comes_back(make, tmp_path):
+    model, path = make(), tmp_path / "model.safetensors"
+    model.save(path)
+    again = TemperatureScaling.load(path)
+    np.testing.assert_array_equal(again.predict_log_proba(X), model.predict_log_proba(X))
+    assert again.temperature_ == model.temperature_
+    for name in ("method", "C", "n_jobs"):
+        assert getattr(again, name) == getattr(model, name)
+    assert again.stopping_reason_ == model.stopping_reason_
+    again.fit(X, LABELS)
+    with pytest.raises(ModelFileError, match="holds a TemperatureScaling, not a SoftmaxClassifier"):
+        SoftmaxClassifier.load(path)
+
+
+def test_only_our_own_classifiers_are_saved_with_their_calibration(tmp_path):
+    model = trained(TemperatureScaling, estimator=LogisticRegression())
+    with pytest.raises(TypeError, match="a calibrated LogisticRegression cannot be written"):
+        model.save(tmp_path / "model.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    {
+        "part": (lambda d, t: d["model"].pop("C"), "a part is missing"),
+        "method": (lambda d, t: d["model"].update(method="vector"), "does not belong to method"),
+        "unknown": (lambda d, t: d["model"].update(method="x"), "method must be"),
+        "kind": (lambda d, t: d["model"].update(kind="list"), "'list' of its estimator is none of"),
+        "C": (lambda d, t: d["model"].update(C=-1.0), "C must be"),
+        "temperature": (
+            lambda d, t: t.update(temperature=np.array([-1.0])),
+            "temperature must be positive",
+        ),
+        "tensor": (lambda d, t: t.update(more=np.ones(1)), "belong to nothing"),
+        "inner": (
+            lambda d, t: t.update({"estimator.coef": t["estimator.coef"][:, :1].copy()}),
+            "coef_ has shape",
+        ),
+    }.values(),
+)
+def test_a_forged_calibration_is_refused(change, words, tmp_path):
+    path = tmp_path / "model.safetensors"
+    CALIBRATED["temperature"]().save(path)
+    forged(path, change)
+    with pytest.raises(ModelFileError, match=words):
+        load_model(path)
+
+
+@pytest.mark.parametrize("cls", [SoftmaxClassifier, RBFClassifier])
+def test_what_partial_fit_learned_is_saved(cls, tmp_path):
+    model = cls().partial_fit(X, LABELS, classes=np.unique(LABELS))
+    model.save(tmp_path / "model.safetensors")
+    again = cls.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert again.n_iter_ == model.n_iter_
+    again.partial_fit(X, LABELS)
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)

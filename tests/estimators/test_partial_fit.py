@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.datasets import load_digits
 
-from crossent import SoftmaxClassifier
+from crossent import RBFClassifier, SoftmaxClassifier
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +124,49 @@ def test_columns_of_any_size_learn_alike(digits):
     plain = passed_over(SoftmaxClassifier(C=np.inf), X, y, times=2)
     scaled = passed_over(SoftmaxClassifier(C=np.inf), X * size, y, times=2)
     assert abs(scaled.score(X * size, y) - plain.score(X, y)) < 0.02
+
+
+@pytest.mark.parametrize(("kind", "least"), [("radial", 0.95), ("additive", 0.90)])
+def test_a_network_learns_the_digits_part_by_part(digits, kind, least):
+    X, y = digits
+    model = RBFClassifier(kind=kind, random_state=0)
+    passed_over(model, X[:1500], y[:1500], times=2, rows=500)
+    assert model.score(X[1500:], y[1500:]) > least  # measured: 0.97 and 0.92
+    assert model.n_iter_ == 2 * 3 * 16
+    assert model.coef_.shape == (10, len(model.centers_))
+
+
+def test_a_network_goes_on_as_before(digits):
+    """After a pickle as without one, and after a fit from its centers."""
+    X, y = digits
+    model = RBFClassifier(random_state=0).partial_fit(X[:500], y[:500], np.arange(10))
+    again = pickle.loads(pickle.dumps(model))
+    for each in (model, again):
+        each.partial_fit(X[500:], y[500:])
+    for name in ("coef_", "centers_", "beta_", "scale_"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(model, name))
+    model.fit(X, y)
+    score, centers = model.score(X, y), model.centers_
+    model.partial_fit(X[:64], y[:64])
+    assert model.score(X, y) > score - 0.05
+    assert model.centers_.shape == centers.shape
+    assert not np.array_equal(model.centers_, centers)
+    with pytest.raises(ValueError, match="must stay the same"):
+        model.partial_fit(X, y, classes=np.arange(11))
+    with pytest.raises(TypeError, match="needs dense rows"):
+        model.partial_fit(sp.csr_matrix(X), y)
+
+
+def test_a_network_keeps_to_its_memory(digits):
+    X, y = digits
+    model = RBFClassifier(n_centers=50, random_state=0)
+    model.partial_fit(X[:256], y[:256], np.arange(10))
+    tracemalloc.start()
+    passed_over(model, X, y, times=1)
+    before = tracemalloc.get_traced_memory()[0]
+    passed_over(model, X, y, times=3)
+    assert tracemalloc.get_traced_memory()[0] < before + 200_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("soft", [False, True])

@@ -6,8 +6,6 @@ import sys
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable
-from copy import copy
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -24,13 +22,15 @@ from ._checks import checked_options, checked_truth, checked_weight
 from ._early_stopping import HeldOut, held_out
 from ._prediction import Prediction, block_rows
 from ._problem import Problem, problem_of
+from ._whole import wholly
+from ._written import WrittenModel
 
 __all__ = ["NetworkClassifier", "Solver"]
 
 Solver = Callable[..., Result]
 
 
-class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
+class NetworkClassifier(Prediction, WrittenModel, ClassifierMixin, BaseEstimator):
     """Softmax of a linear layer on features; a subclass says which features."""
 
     # ------------------------------------------------------------ what a subclass says
@@ -56,7 +56,7 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
         problem: Problem,
     ) -> NetworkObjective:
         """What is lowered."""
-        return self._objective_type(batches, features, loss, start, problem.mass)
+        return NetworkObjective(batches, features, loss, start, problem.mass)
 
     _solvers: tuple[str, ...] = ("auto", "lbfgs")
 
@@ -64,8 +64,6 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
     validation_fraction: float = 0.1
     n_iter_no_change: int = 10
     """Of a subclass without these parameters."""
-
-    _objective_type: type[NetworkObjective] = NetworkObjective
 
     def _solver(self, problem: Problem, n_parameters: int) -> Solver:
         """The solver for this many parameters."""
@@ -121,10 +119,7 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
         ConvergenceWarning
             If the solver ended before ``tol`` was reached.
         """
-        trained = copy(self)  # a fit that fails leaves this classifier as it was
-        trained._train(X, y, sample_weight, classes)
-        self.__dict__ = trained.__dict__
-        return self
+        return wholly(type(self)._train, self, X, y, sample_weight, classes)
 
     def _train(
         self,
@@ -136,6 +131,7 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
         """What `fit` says, attribute by attribute."""
         options = checked_options(self)
         self._check_own_parameters()
+        self._check_kind_of_rows(X)
         self.__dict__.pop("_stream", None)
         last = dict(vars(self))
         rows, y = validate_data(
@@ -248,7 +244,7 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
         if self.verbose:
             print(result.reason, file=sys.stderr)
         if not result.converged and not result.stopped_by_callback:
-            warnings.warn(result.reason, ConvergenceWarning, stacklevel=5)
+            warnings.warn(result.reason, ConvergenceWarning, stacklevel=6)
 
     def _note_result(self, result: Result) -> None:
         self.result_ = result
@@ -261,6 +257,9 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
     def _check_own_parameters(self) -> None:
         """Parameters that only the subclass has."""
 
+    def _check_kind_of_rows(self, X: Any) -> None:
+        """Whether the subclass takes rows of this kind."""
+
     def _check_centers(self, n_inputs: int) -> None:
         """Centers given as a parameter, against the number of columns."""
 
@@ -271,53 +270,6 @@ class NetworkClassifier(Prediction, ClassifierMixin, BaseEstimator):
     def _row_bytes(self, n_features: int) -> int:
         """Bytes that training holds at once for a row: its features, and what is made of them."""
         return 3 * 8 * n_features
-
-    # ------------------------------------------------------------ model files
-
-    def save(self, path: str | Path) -> None:
-        """Write the fitted classifier to a .safetensors file; see `save_model`.
-
-        Parameters
-        ----------
-        path : path
-        """
-        from ._model_file import save_model
-
-        save_model(path, self)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a classifier of this class from a file; see `load_model`.
-
-        Parameters
-        ----------
-        path : path
-
-        Raises
-        ------
-        ModelFileError
-            If the file cannot be read, or holds another kind of model.
-        """
-        from ._model_file import ModelFileError, load_model
-
-        estimator, _ = load_model(path)
-        if not isinstance(estimator, cls):
-            raise ModelFileError(
-                f"{path} holds a {type(estimator).__name__}, not a {cls.__name__}: "
-                "load it with crossent.estimators.load_model"
-            )
-        return estimator
-
-    def to_onnx(self) -> Any:
-        """The fitted classifier as an ONNX model; see `crossent.estimators.to_onnx`.
-
-        Returns
-        -------
-        onnx.ModelProto
-        """
-        from ._onnx import to_onnx
-
-        return to_onnx(self)
 
     _tensor_names: tuple[str, ...] = ("coef_", "intercept_")
     _kept_names: tuple[str, ...] = ()

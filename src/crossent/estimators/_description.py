@@ -18,6 +18,7 @@ __all__ = ["described", "restored"]
 
 _CENTERS = "parameter.centers"
 _PARTS = {"parameters", "classes", "n_features_in", "feature_names_in", "result"}
+_STEPS = "n_steps"
 _RESULT = {
     "value": float,
     "gradient_norm": float,
@@ -31,7 +32,7 @@ _RESULT = {
 
 
 def described(estimator: NetworkClassifier, tensors: dict[str, Array]) -> dict[str, Any]:
-    """JSON of a fitted classifier; parameters that are arrays go to ``tensors``.
+    """JSON of a fitted classifier; its arrays go to ``tensors``.
 
     Raises
     ------
@@ -42,6 +43,8 @@ def described(estimator: NetworkClassifier, tensors: dict[str, Array]) -> dict[s
     """
     _check_parameters(estimator)
     _check_tensors(estimator)
+    for name in estimator._tensor_names:
+        tensors[name.removesuffix("_")] = np.ascontiguousarray(getattr(estimator, name))
     parameters = {}
     for name, value in estimator.get_params(deep=False).items():
         if name == "callback" or (name == "random_state" and not is_plain(value)):
@@ -51,14 +54,21 @@ def described(estimator: NetworkClassifier, tensors: dict[str, Array]) -> dict[s
             continue
         parameters[name] = _encoded_parameter(name, value)
     names = getattr(estimator, "feature_names_in_", None)
-    result = estimator.result_._asdict()
     return {
         "parameters": parameters,
         "classes": encoded_names(estimator.classes_),
         "n_features_in": int(estimator.n_features_in_),
         "feature_names_in": None if names is None else [str(name) for name in names],
-        "result": {field: encoded(_RESULT[field](result[field])) for field in _RESULT},
+        "result": _described_result(estimator),
     }
+
+
+def _described_result(estimator: NetworkClassifier) -> dict[str, Any]:
+    """Of a fit; of `partial_fit`, which knows no more, the number of steps."""
+    if not hasattr(estimator, "result_"):
+        return {_STEPS: int(estimator.n_iter_)}
+    result = estimator.result_._asdict()
+    return {field: encoded(_RESULT[field](result[field])) for field in _RESULT}
 
 
 def restored(
@@ -92,7 +102,10 @@ def restored(
         estimator.feature_names_in_ = np.array(names, dtype=object)
     for name in estimator._kept_names:
         setattr(estimator, f"{name}_", getattr(estimator, name))
-    estimator._note_result(_restored_result(description["result"]))
+    if set(description["result"]) == {_STEPS}:
+        estimator.n_iter_ = _counted(description["result"][_STEPS], _STEPS, least=0)
+    else:
+        estimator._note_result(_restored_result(description["result"]))
     _check_parameters(estimator)
     _check_tensors(estimator)
     return estimator

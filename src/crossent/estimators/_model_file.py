@@ -6,15 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._typing import Array
 from .._version import __version__
 from ._base import NetworkClassifier
+from ._calibration_file import described_calibration, restored_calibration
 from ._description import described, restored
 from ._rbf import RBFClassifier
 from ._sealed_file import ModelFileError, read_sealed, write_sealed
 from ._softmax import SoftmaxClassifier
+from ._temperature import TemperatureScaling
 
 __all__ = ["ModelFileError", "load_model", "save_model"]
 
@@ -22,21 +24,22 @@ _KINDS: dict[str, type[NetworkClassifier]] = {
     "SoftmaxClassifier": SoftmaxClassifier,
     "RBFClassifier": RBFClassifier,
 }
+_CALIBRATED = "TemperatureScaling"
 _LONGEST_REASON = 300
 
+Saved = NetworkClassifier | TemperatureScaling
 
-def save_model(
-    path: str | Path, estimator: NetworkClassifier, *, table: dict[str, Any] | None = None
-) -> None:
+
+def save_model(path: str | Path, estimator: Saved, *, table: dict[str, Any] | None = None) -> None:
     """Write a fitted classifier as one .safetensors file, whole or not at all.
 
     It is written beside its place under another name, flushed to disk, and moved. Not kept are
-    ``callback`` and a ``random_state`` that is no integer.
+    ``callback``, a ``random_state`` that is no integer, and a ``cv`` that is no number or word.
 
     Parameters
     ----------
     path : path
-    estimator : SoftmaxClassifier or RBFClassifier
+    estimator : SoftmaxClassifier, RBFClassifier, or TemperatureScaling of one of them
         Fitted.
     table : dict, optional
         What else should come back with the model, such as the columns of the table it was
@@ -68,24 +71,21 @@ def save_model(
     """
     check_is_fitted(estimator)
     kind = type(estimator).__name__
-    if kind not in _KINDS:
-        raise TypeError(f"{kind} is no kind of model this format knows: {', '.join(_KINDS)}")
+    if kind not in (*_KINDS, _CALIBRATED):
+        known = ", ".join((*_KINDS, _CALIBRATED))
+        raise TypeError(f"{kind} is no kind of model this format knows: {known}")
     if not (table is None or isinstance(table, dict)):
         raise TypeError(f"table must be a dict or None, got {type(table).__name__}")
-    tensors = {
-        name.removesuffix("_"): np.ascontiguousarray(getattr(estimator, name))
-        for name in estimator._tensor_names
-    }
-    description = {
-        "crossent": __version__,
-        "kind": kind,
-        "table": table,
-        "model": described(estimator, tensors),
-    }
+    tensors: dict[str, Array] = {}
+    if isinstance(estimator, TemperatureScaling):
+        model = described_calibration(estimator, _KINDS, tensors)
+    else:
+        model = described(estimator, tensors)
+    description = {"crossent": __version__, "kind": kind, "table": table, "model": model}
     write_sealed(Path(path), description, tensors)
 
 
-def load_model(path: str | Path) -> tuple[NetworkClassifier, dict[str, Any] | None]:
+def load_model(path: str | Path) -> tuple[Saved, dict[str, Any] | None]:
     """Read a classifier, and what was stored with it.
 
     Parameters
@@ -94,7 +94,7 @@ def load_model(path: str | Path) -> tuple[NetworkClassifier, dict[str, Any] | No
 
     Returns
     -------
-    estimator : SoftmaxClassifier or RBFClassifier
+    estimator : SoftmaxClassifier, RBFClassifier or TemperatureScaling
     table : dict or None
 
     Raises
@@ -122,10 +122,12 @@ def load_model(path: str | Path) -> tuple[NetworkClassifier, dict[str, Any] | No
         if set(description) != {"crossent", "kind", "table", "model"}:
             raise ValueError("a part is missing, or there is one too many")
         kind, table = description["kind"], description["table"]
-        if kind not in _KINDS:
-            raise ValueError(f"its kind {kind!r} is none of {', '.join(_KINDS)}")
+        if kind not in (*_KINDS, _CALIBRATED):
+            raise ValueError(f"its kind {kind!r} is none of {', '.join((*_KINDS, _CALIBRATED))}")
         if not (table is None or isinstance(table, dict)):
             raise ValueError("its table is no JSON object")
+        if kind == _CALIBRATED:
+            return restored_calibration(_KINDS, description["model"], tensors), table
         return restored(_KINDS[kind], description["model"], tensors), table
     except RecursionError:
         reason = "it is nested too deeply"

@@ -1,87 +1,141 @@
-"""Softmax regression on rows that come a part at a time, each seen once."""
+"""Learning from rows that come a part at a time: what both classifiers do with each part."""
 
 from __future__ import annotations
 
-from typing import Self
+from abc import abstractmethod
+from typing import Any, Self
 
 import numpy as np
+from sklearn.utils.validation import validate_data
 
-from .._sparse import is_sparse
-from .._typing import Array
-from ..data import ArrayBatches, class_mass
-from ..features import Coordinates, LinearFeatures, column_coordinates
-from ..objective import Network, NetworkLoss, NetworkObjective
-from ..solvers import Adam
+from .._typing import Array, ArrayLike
+from ..data import ArrayBatches, class_mass, class_weights
+from ..objective import NetworkLoss
+from ._base import NetworkClassifier
+from ._checks import Options, checked_options, checked_truth, checked_weight
+from ._problem import Problem
+from ._stream import Stream
+from ._whole import wholly
 
-__all__ = ["Stream"]
+__all__ = ["PartialFit"]
 
-_ROWS, _SPARSE_ROWS = 64, 4096
-"""Rows a step; of sparse ones more, as a step goes through all parameters."""
-
-# Of 32 to 256 rows and steps of 0.05 to 0.4, one pass over the pendigits ended within half a point
-# of the best, 94.9 %, at 64 rows and 0.2; the digits do not tell them apart.
-_STEP, _SLOWER_AFTER = 0.2, 50
+_OF_A_FIT = ("result_", "converged_", "stopping_reason_", "gap_", "gradient_norm_")
 
 
-class Stream:
-    """Adam's steps in scaled columns, and their mean, in which later ones count more.
+class PartialFit(NetworkClassifier):
+    """A classifier with ``partial_fit``; a subclass says where its stream starts."""
 
-    Each step descends the penalised mean loss of a few rows, the penalty being that of
-    ``C sum_i r_i E_i + |W|^2 / 2`` over all rows seen so far. What is held does not grow: five
-    arrays of the parameters' size.
+    @abstractmethod
+    def _first_stream(self, problem: Problem, loss: NetworkLoss) -> Stream:
+        """The stream that begins with these rows, from the last fit's network where it is warm."""
 
-    Parameters
-    ----------
-    loss : NetworkLoss
-    inputs : floating (N, D) or sparse
-        The first rows: they tell the columns' means and scales.
-    start : Network or None
-        Weights to go on from.
-    """
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Learn from some rows and go on with others in the next call; each row is seen once.
 
-    def __init__(self, loss: NetworkLoss, inputs: Array, start: Network | None) -> None:
-        self._features = LinearFeatures(inputs.shape[1])
-        self._coordinates: Coordinates = column_coordinates(inputs, centred=loss.fit_intercept)
-        self.mass = np.zeros(loss.n_classes)
-        n_rows = 1 if loss.one_logit else loss.n_classes
-        if start is None:
-            shape = (n_rows, inputs.shape[1])
-            start = Network(np.zeros(shape), np.zeros(n_rows), np.empty(0))
-        rows = ArrayBatches(inputs[:1], np.zeros(1, dtype=np.int64))
-        self._packed = self._objective(loss, rows, np.eye(1, loss.n_classes)[0])
-        self._adam = Adam(self._packed.pack(start), step_size=_step_size)
-        self._mean = self._adam.parameters.copy()
+        True softmax and its exact gradient, by Adam's steps of some rows each: 64 of
+        `SoftmaxClassifier`'s (sparse: 4096), in columns scaled as the first rows show them; 32 of
+        `RBFClassifier`'s, whose centers are chosen among the first rows. Kept are means of the
+        steps, later ones counting more. The penalty is that of C for all rows seen so far. Memory
+        does not grow with the rows.
 
-    @property
-    def n_steps(self) -> int:
-        """Steps taken."""
-        return self._adam.n_steps
+        Parameters
+        ----------
+        X : array_like or, for softmax regression, sparse matrix (N, D)
+            A first part of some hundred rows or more tells the columns' scales well, and of some
+            thousand where centers are.
+        y : array_like (N,) or (N, K)
+            Class names, or target probabilities.
+        classes : array_like (K,)
+            All class names; needed in the first call.
+        sample_weight : array_like (N,), optional
 
-    def see(self, loss: NetworkLoss, inputs: Array, target: Array, weight: Array) -> Self:
-        """Take the steps of more rows, in their order, each of positive weight."""
-        size = _SPARSE_ROWS if is_sparse(inputs) else _ROWS
-        for start in range(0, len(target), size):
-            rows = slice(start, start + size)
-            batches = ArrayBatches(inputs[rows], target[rows], weight[rows])
-            mass = class_mass(batches, loss.n_classes)
-            if not mass.any():
-                continue
-            self.mass += mass
-            share = float(self.mass.sum() / mass.sum())
-            objective = self._objective(loss._replace(C=loss.C * share), batches, mass)
-            here = self._adam.step(objective.value_and_grad(self._adam.parameters)[1])
-            self._mean += (2.0 / (self.n_steps + 1.0)) * (here - self._mean)
-        return self
+        Returns
+        -------
+        self
 
-    def network(self) -> Network:
-        """W and b of the mean."""
-        return self._packed.unpack(self._mean)
+        Raises
+        ------
+        ValueError
+            As `fit`; also if the first call names no classes, or a later one others.
 
-    def _objective(self, loss: NetworkLoss, batches: ArrayBatches, mass: Array) -> NetworkObjective:
-        return NetworkObjective(
-            batches, self._features, loss, np.empty(0), mass, coordinates=self._coordinates
+        Notes
+        -----
+        After `fit`, its weights are where to start. ``tol``, ``max_iter``, ``solver``,
+        ``early_stopping`` and ``callback`` play no part; ``class_weight="balanced"`` counts the
+        rows seen so far.
+
+        Examples
+        --------
+        >>> from crossent import SoftmaxClassifier
+        >>> model = SoftmaxClassifier()
+        >>> for _ in range(200):
+        ...     part = model.partial_fit([[0.0], [1.0], [3.0]], ["a", "a", "b"], classes=["a", "b"])
+        >>> model.predict([[0.5], [2.5]])
+        array(['a', 'b'], dtype='<U1')
+        """
+        return wholly(type(self)._train_on_part, self, X, y, classes, sample_weight)
+
+    def _train_on_part(
+        self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None, sample_weight: ArrayLike | None
+    ) -> None:
+        options, known = checked_options(self), hasattr(self, "coef_")
+        self._check_own_parameters()
+        if not known and classes is None:
+            raise ValueError(
+                "the first call of partial_fit must name all classes, as later rows may bring new "
+                "ones: partial_fit(X, y, classes=[...])"
+            )
+        self._check_kind_of_rows(X)
+        dtypes = self.coef_.dtype if known else options.dtypes
+        rows, y = validate_data(
+            self,
+            X,
+            y,
+            dtype=dtypes,
+            multi_output=True,
+            accept_sparse=self._accept_sparse,
+            reset=not known,
         )
+        truth = checked_truth(y, self.classes_ if classes is None else classes)
+        if known and not np.array_equal(truth.classes, self.classes_):
+            raise ValueError(
+                f"classes are {truth.classes.tolist()}, but the calls before had "
+                f"{self.classes_.tolist()}: they must stay the same"
+            )
+        weight = checked_weight(sample_weight, rows.shape[0])
+        weight = np.ones(rows.shape[0]) if weight is None else weight
+        self.classes_ = truth.classes
+        self._see(rows, truth.target, weight, options)
 
-
-def _step_size(n_steps: int) -> float:
-    return _STEP / float(np.sqrt(1.0 + n_steps / _SLOWER_AFTER))
+    def _see(self, rows: Any, target: Array, weight: Array, options: Options) -> None:
+        """The steps of checked rows, and the network they lead to."""
+        n_classes = len(self.classes_)
+        stream: Stream | None = getattr(self, "_stream", None)
+        mass = class_mass(ArrayBatches(rows, target, weight), n_classes)
+        seen = mass if stream is None else mass + stream.mass
+        loss = NetworkLoss(
+            n_classes,
+            n_classes == 2,
+            options.C,
+            self.fit_intercept,
+            class_weights(self.class_weight, self.classes_, seen),
+            options.label_smoothing,
+            self.workspace_bytes,
+        )
+        problem = Problem(rows, target, weight, seen, np.arange(n_classes), n_classes == 2)
+        if stream is None:
+            problem = problem._replace(warm=hasattr(self, "coef_"))
+            stream = self._first_stream(problem, loss)
+        self._stream = stream.see(loss, rows, target, weight)
+        found = stream.network()
+        self._keep_linear(found, problem, n_classes)
+        self._keep(stream.features, found.features)
+        self.n_iter_ = stream.n_steps
+        for name in _OF_A_FIT:
+            self.__dict__.pop(name, None)

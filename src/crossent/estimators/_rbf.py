@@ -18,7 +18,7 @@ from ..objective import NetworkLoss, NetworkObjective
 from ..ops import gaussian_features
 from ..sampled_objective import SampledObjective
 from ..solvers import Criterion, SmallDecrease
-from ._base import NetworkClassifier, Solver
+from ._base import Solver
 from ._centers import (
     chosen_centers,
     column_moments,
@@ -29,9 +29,18 @@ from ._centers import (
     first_beta,
 )
 from ._checks import checked_flag
-from ._drawn import minibatch_solver, penalised, planned_passes, sampled_objective
+from ._drawn import (
+    Standard,
+    minibatch_solver,
+    network_stream,
+    penalised,
+    planned_passes,
+    sampled_objective,
+)
+from ._partial_fit import PartialFit
 from ._prediction import block_rows
 from ._problem import Problem
+from ._stream import Stream
 
 __all__ = ["RBFClassifier"]
 
@@ -39,7 +48,7 @@ _MANY_ROWS = 500
 """Rows from which on steps that see some of them are faster, and lead as far or farther."""
 
 
-class RBFClassifier(NetworkClassifier):
+class RBFClassifier(PartialFit):
     """Radial basis function network: softmax of a linear layer on Gaussian features.
 
     Centers start from k-means and beta from their distances to each other; then W, b, the centers,
@@ -160,20 +169,13 @@ class RBFClassifier(NetworkClassifier):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
 
-    def _train(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None,
-        classes: ArrayLike | None,
-    ) -> None:
+    def _check_kind_of_rows(self, X: Any) -> None:
         if is_sparse(X):
             raise TypeError(
                 f"RBFClassifier needs dense rows, got a sparse {type(X).__name__}: distances to "
                 "centers have no zeros to skip. Put sklearn.decomposition.TruncatedSVD before it "
                 "in a pipeline, or pass X.toarray() where the columns are few"
             )
-        super()._train(X, y, sample_weight, classes)
 
     def _check_own_parameters(self) -> None:
         number = self.n_centers
@@ -189,26 +191,48 @@ class RBFClassifier(NetworkClassifier):
             check_choice(self.centers, ("kmeans", "random"), "centers")
 
     def _features(self, problem: Problem) -> tuple[Features, Array]:
+        self._place(problem)
+        if self._draws(problem):
+            features = self._gaussian(np.dtype(np.float32), 1.0)
+        else:
+            full_step = 1.0 if self.kind == "additive" else float(np.sqrt(self.n_features_in_))
+            features = self._gaussian(problem.inputs.dtype, full_step)
+        return features, features.start()
+
+    def _place(self, problem: Problem) -> None:
+        """Scale the columns, choose centers and beta, where the last fit's are not to be kept."""
         X, weight = problem.inputs, problem.sample_weight
         if not problem.warm:
             self.mean_, self.scale_ = column_scales(X, weight)
             self.centers_ = self._first_centers(problem)
             moments = column_moments(X, weight).scaled(self.mean_, self.scale_)
             self.beta_ = first_beta(moments, self.centers_, self.kind)
-        self.kind_ = self.kind
-        drawn = self._draws(problem)
-        dtype = np.dtype(np.float32) if drawn else X.dtype
-        full_step = 1.0 if drawn or self.kind == "additive" else float(np.sqrt(X.shape[1]))
-        features = GaussianFeatures(
+            self.kind_ = self.kind
+
+    def _gaussian(self, dtype: np.dtype, center_scale: float) -> GaussianFeatures:
+        """The features that start from the centers and beta there are."""
+        return GaussianFeatures(
             self.centers_.astype(dtype),
             self.beta_.astype(dtype),
-            self.kind,
+            self.kind_,
             train_centers=self.train_centers,
             train_beta=self.train_beta,
             train_scale=self.train_scale and self.train_centers,
-            center_scale=full_step,
+            center_scale=center_scale,
         )
-        return features, features.start()
+
+    def _first_stream(self, problem: Problem, loss: NetworkLoss) -> Stream:
+        self._place(problem)
+        features = self._gaussian(np.dtype(np.float32), 1.0)
+        return network_stream(
+            problem,
+            features,
+            loss,
+            Standard(self.mean_, self.scale_),
+            self._block_rows(features.n_features),
+            self._start_network,
+            check_random_state(self.random_state),
+        )
 
     _solvers = ("auto", "lbfgs", "adam")
 
@@ -229,7 +253,8 @@ class RBFClassifier(NetworkClassifier):
         if self._draws(problem):
             random = check_random_state(self.random_state)
             rows = self._block_rows(features.n_features)
-            return sampled_objective(problem, features, start, loss, self._scaled, rows, random)
+            scaling = Standard(self.mean_, self.scale_)
+            return sampled_objective(problem, features, start, loss, scaling, rows, random)
         _, variance = feature_moments(batches, features, start)
         loss = penalised(loss, variance)
         return NetworkObjective(batches, features, loss, start, problem.mass)
@@ -299,7 +324,11 @@ class RBFClassifier(NetworkClassifier):
         found, dtype = features.named(parameters), self.scale_.dtype
         self.centers_, self.beta_ = found.centers.astype(dtype), found.beta.astype(dtype)
         if found.scale is not None:
-            self.scale_ = (self.scale_ / found.scale).astype(dtype)
+            stream: Stream | None = getattr(self, "_stream", None)
+            first = self.scale_
+            if stream is not None and isinstance(stream.prepared, Standard):
+                first = stream.prepared.scale
+            self.scale_ = (first / found.scale).astype(dtype)
 
     def _values(self, X: Array) -> Array:
         return gaussian_features(self._scaled(X), self.centers_, self.beta_, kind=self.kind_)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -31,11 +30,13 @@ from ..data import encode_labels, sorted_classes
 from ..ops import log_softmax, softmax
 from ._held_out import check_possible, checked_folds, checked_names, logits_of, out_of_fold_logits
 from ._scaling import HeldOut, Scaling, best_scaling, best_temperature
+from ._whole import wholly
+from ._written import WrittenModel
 
 __all__ = ["TemperatureScaling"]
 
 
-class TemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class TemperatureScaling(WrittenModel, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """A classifier whose probabilities are scaled to be right on rows it was not trained on.
 
     Temperature scaling (Guo et al. 2017) divides the logits by one number T, the one of the least
@@ -156,10 +157,7 @@ class TemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             If held-out rows are predicted no better than by chance, or the solver of vector or
             matrix scaling ended early.
         """
-        trained = copy(self)  # a fit that fails leaves this classifier as it was
-        trained._train(X, y, sample_weight, fit_params)
-        self.__dict__ = trained.__dict__
-        return self
+        return wholly(type(self)._train, self, X, y, sample_weight, fit_params)
 
     def _train(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, params: dict[str, Any]
@@ -232,7 +230,7 @@ class TemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.temperature_, self.coef_, self.intercept_ = scaling
         self.stopping_reason_ = reason
         if not converged:
-            warnings.warn(reason, ConvergenceWarning, stacklevel=4)
+            warnings.warn(reason, ConvergenceWarning, stacklevel=5)
 
     # ------------------------------------------------------------ prediction
 
@@ -282,21 +280,6 @@ class TemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def _scaling(self) -> Scaling:
         return Scaling(self.temperature_, self.coef_, self.intercept_)
 
-    # ------------------------------------------------------------ elsewhere
-
-    def to_onnx(self) -> Any:
-        """The calibrated classifier as an ONNX model, where the estimator is one of ours.
-
-        See `crossent.estimators.to_onnx`.
-
-        Returns
-        -------
-        onnx.ModelProto
-        """
-        from ._onnx import to_onnx
-
-        return to_onnx(self)
-
     # ------------------------------------------------------------ as one of scikit-learn's
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -325,7 +308,7 @@ class TemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             f"{type(self.estimator).__name__}.fit takes no sample_weight: the weights are used for "
             "the scaling only",
             UserWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
         return params, {}
 

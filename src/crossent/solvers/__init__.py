@@ -5,7 +5,6 @@ from __future__ import annotations
 from ._adam import Adam, Cosine
 from ._lbfgs import lbfgs
 from ._minibatch import Passes, Sampled, minibatch
-from ._newton import CurvedObjective, newton
 from ._result import Callback, Criterion, Progress, Result, Stop
 from ._stopping import RelativeGap, SmallDecrease, SmallGradient
 
@@ -14,7 +13,6 @@ __all__ = [
     "Callback",
     "Cosine",
     "Criterion",
-    "CurvedObjective",
     "Passes",
     "Progress",
     "RelativeGap",
@@ -25,5 +23,4 @@ __all__ = [
     "Stop",
     "lbfgs",
     "minibatch",
-    "newton",
 ]

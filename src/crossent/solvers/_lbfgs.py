@@ -35,6 +35,7 @@ def lbfgs(
     callback: Callback | None = None,
     remedy: str = "raise max_iter",
     refine_after: Collection[int] = (),
+    refine_unsure: bool = False,
 ) -> Result:
     """Lower an objective until a criterion is content.
 
@@ -53,7 +54,11 @@ def lbfgs(
     remedy : str
         What the sentence about too few iterations advises.
     refine_after : collection of int
-        Numbers of iterations after which the objective takes better coordinates.
+        Numbers of iterations after which the objective takes better coordinates. After each one,
+        if they come from the whole Hessian, this is Newton's method.
+    refine_unsure : bool, default=False
+        Also after iterations that leave the criterion ``unsure``: f hardly falls, and yet a
+        certificate asks for a smaller gradient, which a step of Newton's gives.
 
     Returns
     -------
@@ -80,7 +85,8 @@ def lbfgs(
     for n_iteration in range(max_iter):
         if run.has_ended:
             break
-        if n_iteration in refine_after:
+        unsure = refine_unsure and getattr(criterion, "unsure", False)
+        if n_iteration in refine_after or unsure:
             at = _refined(objective, at)
             memory = None
         memory = memory or Memory(_PAIRS, len(start))

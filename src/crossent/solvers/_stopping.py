@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from math import isnan
 
 from .._typing import Array
 from ._result import Progress, Stop
@@ -30,20 +31,24 @@ class RelativeGap:
         The relative bound last found; infinite as long as f* may be 0.
     lower : float
         The best lower bound of f*.
+    unsure : bool
+        Whether f hardly falls, and yet the certificate is not enough.
     """
 
     def __init__(self, gap: Callable[[Array], float], tol: float) -> None:
         self._gap, self.tol = gap, tol
-        self.last = float("inf")
+        self.last, self.unsure = float("inf"), False
         self.lower, self._value = -float("inf"), float("nan")
 
     def __call__(self, progress: Progress) -> Stop | None:
-        falling = self._value - progress.value > self.tol * abs(progress.value)
+        fall = self._value - progress.value
+        falling = fall > self.tol * abs(progress.value)
         self._value = progress.value
         if falling:
             self._update(progress.value)
         else:
             self.settle(progress)
+        self.unsure = not falling and not isnan(fall) and self.last > self.tol
         if self.last > self.tol:
             return None
         return Stop(
