@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from crossent.estimators import load_model
+from crossent.metrics import brier_score, calibration_error_interval, reliability_table
 from crossent.report import EvaluationReport
 
 from .conftest import Run, rows
@@ -44,3 +48,25 @@ def test_wrong_rows_are_counted(run: Run, model: Path) -> None:
     text = run("evaluate", model, "t.csv", "--missing", "drop").stdout
     assert "  iris taken for rose: 10\n" in text
     assert "note: 10 rows with missing values left out\n" in text
+
+
+def test_calibration_is_that_of_the_metrics(run: Run, model: Path) -> None:
+    Path("t.csv").write_text(rows(60, seed=3).replace("lily", "rose"))
+    found = json.loads(run("evaluate", model, "t.csv", "--json").stdout)["calibration"]
+    estimator, _ = load_model(model)
+    with Path("t.csv").open() as file:
+        table = list(csv.DictReader(file))
+    said = run("predict", model, "t.csv", "--proba").stdout.splitlines()
+    p = np.array([[float(v) for v in line.split(",")[1:]] for line in said[1:]])
+    labels = np.searchsorted(estimator.classes_, [row["kind"] for row in table])
+    wanted = calibration_error_interval(labels, p, n_bins=10)
+    assert [found[name] for name in ("error", "low", "high")] == pytest.approx(list(wanted))
+    assert found["error"] > 0.1, "a class was renamed: its probabilities cannot be right"
+    assert found["brier_score"] == pytest.approx(brier_score(labels, p))
+    bins = [row._asdict() for row in reliability_table(labels, p, n_bins=10)]
+    assert found["reliability"] == [pytest.approx(row) for row in bins]
+    text = run("evaluate", model, "t.csv").stdout
+    assert f"calibration error {wanted.error:.4f}, between {wanted.low:.4f} and" in text
+    last = bins[-1]
+    assert f"{last['confidence']:.3f}" in text
+    assert f"{last['low']:.3f} to {last['high']:.3f}" in text

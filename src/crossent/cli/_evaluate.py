@@ -22,7 +22,7 @@ def evaluate(
         Missing | None, typer.Option(help="Rows with missing values; default: as in the fit.")
     ] = None,
 ) -> None:
-    """Report accuracy and log loss of MODEL on the labelled table DATA."""
+    """Report accuracy, log loss and calibration of MODEL on the labelled table DATA."""
     from ..data._tables import read_table
     from ..report import EvaluationReport
     from ..report._text import print_evaluation

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._derivation import Derivation, Float32, Step
-from ._record import ClassReport, Confusion, EvaluationReport, FitReport, Scores
+from ._record import Calibration, ClassReport, Confusion, EvaluationReport, FitReport, Scores
 
 if TYPE_CHECKING:
     from ._derive import derive
 
 __all__ = [
+    "Calibration",
     "ClassReport",
     "Confusion",
     "Derivation",

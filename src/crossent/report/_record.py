@@ -10,9 +10,20 @@ from typing import Any, Self
 import numpy as np
 
 from .._typing import Array, Labels
-from ..metrics import accuracy, class_scores, confusion_matrix, log_loss
+from ..metrics import (
+    ReliabilityBin,
+    accuracy,
+    brier_score,
+    calibration_error_interval,
+    class_scores,
+    confusion_matrix,
+    log_loss,
+    reliability_table,
+)
 
-__all__ = ["ClassReport", "Confusion", "EvaluationReport", "FitReport", "Scores"]
+__all__ = ["Calibration", "ClassReport", "Confusion", "EvaluationReport", "FitReport", "Scores"]
+
+_BINS = 10
 
 
 @dataclass(frozen=True)
@@ -97,6 +108,32 @@ class Confusion:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """How far the probabilities can be trusted: that of each row's most probable class.
+
+    ``error`` is the expected calibration error, in its 95 % interval from ``low`` to ``high``;
+    ``reliability`` are its bins, of about as many rows each.
+    """
+
+    error: float
+    low: float
+    high: float
+    brier_score: float
+    reliability: tuple[ReliabilityBin, ...]
+
+    @classmethod
+    def of(cls, labels: Labels, probabilities: Array) -> Self:
+        """Hold probabilities (N, K) against class numbers (N,); all NaN where one is no number."""
+        if not np.isfinite(probabilities).all():
+            return cls(math.nan, math.nan, math.nan, math.nan, ())
+        return cls(
+            *calibration_error_interval(labels, probabilities, n_bins=_BINS),
+            brier_score(labels, probabilities),
+            reliability_table(labels, probabilities, n_bins=_BINS),
+        )
+
+
+@dataclass(frozen=True)
 class EvaluationReport:
     """How a model does on a table."""
 
@@ -108,6 +145,7 @@ class EvaluationReport:
     data: str
     classes: tuple[ClassReport, ...]
     confusions: tuple[Confusion, ...]
+    calibration: Calibration
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -137,6 +175,7 @@ class EvaluationReport:
             data,
             tuple(ClassReport(name, int(n), float(r), float(p)) for name, n, r, p in rows),
             _largest_confusions(confusion, names, n_confusions),
+            Calibration.of(labels, np.exp(log_probabilities.astype(np.float64))),
             notes,
         )
 
@@ -158,6 +197,9 @@ class EvaluationReport:
             content[name] = math.nan if content[name] is None else content[name]
         content["classes"] = tuple(_scores(ClassReport, row) for row in content["classes"])
         content["confusions"] = tuple(Confusion(**row) for row in content["confusions"])
+        found = content["calibration"]
+        bins = tuple(_scores(ReliabilityBin, row) for row in found.pop("reliability"))
+        content["calibration"] = _scores(Calibration, found | {"reliability": bins})
         return cls(**content)
 
 
@@ -174,6 +216,8 @@ def _to_json(record: FitReport | EvaluationReport) -> str:
 
 
 def _finite(value: Any) -> Any:
+    if isinstance(value, ReliabilityBin):
+        value = value._asdict()
     if isinstance(value, dict):
         return {key: _finite(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

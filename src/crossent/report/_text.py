@@ -39,7 +39,7 @@ def print_fit(report: FitReport, console: Console | None = None) -> None:
 
 
 def print_evaluation(report: EvaluationReport, console: Console | None = None) -> None:
-    """Print accuracy and log loss, each class, and the most frequent confusions.
+    """Print accuracy and log loss, calibration, each class, and the most frequent confusions.
 
     Parameters
     ----------
@@ -50,6 +50,12 @@ def print_evaluation(report: EvaluationReport, console: Console | None = None) -
     classes = table("class", "rows", "recall", "precision")
     for row in report.classes[:_MOST_CLASSES]:
         classes.add_row(str(row.label), str(row.n_rows), _share(row.recall), _share(row.precision))
+    reliability = table("probability", "rows", "said", "came true", "95 % interval")
+    for b in report.calibration.reliability:
+        spans = [f"{low:.3f} to {high:.3f}" for low, high in ((b.lower, b.upper), (b.low, b.high))]
+        said = f"{b.confidence:.3f}", f"{b.accuracy:.3f}"
+        reliability.add_row(spans[0], str(b.n_rows), *said, spans[1])
+    error = report.calibration
     hidden = len(report.classes) - _MOST_CLASSES
     print_parts(
         console,
@@ -57,6 +63,10 @@ def print_evaluation(report: EvaluationReport, console: Console | None = None) -
         *(f"note: {note}" for note in report.notes),
         "",
         f"accuracy {_share(report.accuracy)}   log loss {_loss(report.log_loss)}",
+        f"calibration error {error.error:.4f}, between {error.low:.4f} and {error.high:.4f};"
+        f" Brier score {error.brier_score:.4f}",
+        "",
+        reliability,
         "",
         classes,
         *([f"... and {hidden} classes more (--json shows all)"] if hidden > 0 else []),
