@@ -43,7 +43,7 @@ from sklearn.svm import SVC
 from crossent import RBFClassifier
 
 from .machine import machine
-from .pages import ROOT, Row, line, put, read
+from .pages import ROOT, Row, line, put, read_if_there, write
 
 RESULTS = ROOT / "benchmarks" / "results" / "rbf.csv"
 PAGE = ROOT / "docs" / "classifiers.md"
@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--only", choices=DATA, help="measure this data set, keep other results")
     parser.add_argument("--render", action="store_true", help="only write the page's table")
     given = parser.parse_args()
-    rows = read(RESULTS) if RESULTS.exists() else []
+    rows = read_if_there(RESULTS)
     for name in () if given.render else DATA:
         if given.only not in (None, name):
             continue
@@ -192,10 +192,7 @@ def main() -> None:
             warnings.simplefilter("ignore", ConvergenceWarning)
             new = measured(name, X, y)
         rows = [row for row in rows if row["data"] != name] + new
-        with RESULTS.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(new[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        write(RESULTS, list(new[0]), rows)
     put(PAGE, "rbf", rendered(rows))
 
 

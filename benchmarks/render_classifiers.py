@@ -65,16 +65,19 @@ def times_table(curves: dict[str, dict[str, Curve]], rows: list[Row]) -> list[st
 
 def _level_cells(solvers: dict[str, Curve], level: float) -> list[str]:
     ours = seconds_to(solvers.get(OURS, []), level)
-    others = {s: seconds_to(curve, level) for s, curve in solvers.items() if s != OURS}
+    others = {s: curve for s, curve in solvers.items() if s != OURS}
     if not others:
         return [_time(ours), "-", "-", "-"]
-    fastest = min(others, key=lambda solver: others[solver])
-    if math.isinf(others[fastest]):
-        longest = max(c[-1][0] for s, c in solvers.items() if s != OURS)
-        ratio = f"> {longest / ours:.2g}" if math.isfinite(ours) else "-"
-        return [_time(ours), f"not in {_time(longest)}", ", ".join(others), ratio]
-    ratio = f"{others[fastest] / ours:.3g}" if math.isfinite(ours) else "-"
-    return [_time(ours), _time(others[fastest]), fastest, ratio]
+    least = {s: min(seconds_to(curve, level), longest(curve)) for s, curve in others.items()}
+    first = min(least, key=lambda solver: least[solver])
+    reached = math.isfinite(seconds_to(others[first], level))
+    ratio = f"{'' if reached else '> '}{least[first] / ours:.3g}" if math.isfinite(ours) else "-"
+    return [_time(ours), f"{'' if reached else 'not in '}{_time(least[first])}", first, ratio]
+
+
+def longest(curve: Curve) -> float:
+    """Return the seconds of the longest fit: what a level that none has takes at least."""
+    return max(seconds for seconds, _ in curve)
 
 
 def _time(seconds: float) -> str:
