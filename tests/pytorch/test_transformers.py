@@ -3,6 +3,7 @@
 import copy
 import functools
 import inspect
+import io
 
 import pytest
 import torch
@@ -101,6 +102,72 @@ def test_the_logits_are_not_there():
 def test_a_trainer_sees_the_same_signature():
     theirs, ours = both(llama)
     assert inspect.signature(ours.forward) == inspect.signature(theirs.forward)
+
+
+@each_model
+def test_a_copy_of_a_patched_model_runs_itself(make):
+    """And so does one that was saved and loaded: each has its own weights and is undone by itself.
+
+    A function in the place of `forward` would go on running the model that it was made for.
+    """
+    _, ours = both(make)
+    file = io.BytesIO()
+    torch.save(ours, file)
+    file.seek(0)
+    due = ours(**batch()).loss
+    for again in (copy.deepcopy(ours), torch.load(file, weights_only=False)):
+        assert again(**batch()).loss == due
+        assert inspect.signature(again.forward) == inspect.signature(ours.forward)
+        with torch.no_grad():
+            again.lm_head.weight.zero_()
+        torch.testing.assert_close(again(**batch()).loss, torch.tensor(VOCABULARY).log())
+        assert unpatch(again)(**batch()).logits is not None
+    assert ours(**batch()).loss == due
+    assert ours(**batch()).logits is None
+
+
+@each_model
+def test_labels_may_come_by_position(make):
+    theirs, ours = both(make)
+    given = batch()
+    place = [*inspect.signature(theirs.forward).parameters].index("labels")
+    arguments = [given["input_ids"], *[None] * (place - 1), given["labels"]]
+    output = ours(*arguments)
+    assert output.logits is None
+    torch.testing.assert_close(output.loss, theirs(*arguments).loss)
+
+
+@each_model
+def test_a_head_tied_to_the_embedding_gets_both_gradients(make):
+    theirs, ours = both(make, tie_word_embeddings=True)
+    assert ours.lm_head.weight is ours.get_input_embeddings().weight
+    for model in (theirs, ours):
+        model(**batch()).loss.backward()
+    same_gradients(ours, theirs)
+
+
+@each_model
+def test_labels_shifted_by_the_caller_and_batches_without_labels(make):
+    theirs, ours = both(make)
+    shifted = batch()["labels"].roll(-1, dims=1)
+    given = batch() | {"shift_labels": shifted}
+    torch.testing.assert_close(ours(**given).loss, theirs(**given).loss)
+    none = batch() | {"labels": torch.full_like(shifted, -100)}
+    assert ours(**none).loss.isnan()
+    assert theirs(**none).loss.isnan()
+
+
+def test_checkpoints_autocast_and_the_compiler_see_the_same_loss():
+    theirs, ours = both(llama)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(ours(**batch()).loss, theirs(**batch()).loss, rtol=2e-3, atol=0)
+    due = theirs(**batch()).loss
+    compiled = torch.compile(ours, backend="aot_eager")
+    torch.testing.assert_close(compiled(**batch()).loss, due)
+    ours.gradient_checkpointing_enable()
+    for model in (theirs, ours):
+        model(**batch()).loss.backward()
+    same_gradients(ours, theirs)
 
 
 def test_what_was_patched_is_undone():

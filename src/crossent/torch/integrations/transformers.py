@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from typing import Any
 
 import torch
@@ -100,40 +101,45 @@ class _Patch:
 
     def __init__(self, model: Any, head: torch.nn.Linear, workspace_bytes: int | None) -> None:
         self.model, self.head, self.workspace_bytes = model, head, workspace_bytes
-        self.forward, self.loss_function = model.forward, model.loss_function
-        self.given: torch.Tensor | None = None  # what the head was given last, while it is away
+        self.forward, self.head_forward = model.forward, head.forward
+        names = [*inspect.signature(model.forward).parameters]
+        self.place_of_labels = names.index("labels") if "labels" in names else len(names)
+        self.handing_on = False
+        self.given: torch.Tensor | None = None  # what the head was given last, while it hands on
 
     def apply(self) -> None:
-        """Take the place of the model's ``forward``."""
-
-        @functools.wraps(self.forward)  # a Trainer reads the signature
-        def forward(*args: Any, **kwargs: Any) -> Any:
-            return self._forward(*args, **kwargs)
-
-        self.model._crossent, self.model.forward = self, forward
+        """Take the place of the model's ``forward`` and of its head's."""
+        self.model._crossent = self
+        self.model.forward = _InThePlaceOf(self.forward, self._forward)
+        self.head.forward = _InThePlaceOf(self.head_forward, self._through_head)
 
     def undo(self) -> None:
         """Leave the model as it was."""
         del self.model.forward
+        del self.head.forward
         del self.model._crossent
 
     def _forward(self, *args: Any, **kwargs: Any) -> Any:
-        if kwargs.get("labels") is None or not self.model.training:
+        labels = kwargs.get("labels")
+        if len(args) > self.place_of_labels:
+            labels = args[self.place_of_labels]
+        if labels is None or not self.model.training:
             return self.forward(*args, **kwargs)
-        self.head.forward = self._hand_on
-        self.model.loss_function = self._loss
+        loss_function = self.model.loss_function
+        self.handing_on, self.model.loss_function = True, self._loss
         try:
             outputs = self.forward(*args, **kwargs)
         finally:
-            del self.head.forward
-            self.model.loss_function = self.loss_function
-            self.given = None
+            self.handing_on, self.given = False, None
+            self.model.loss_function = loss_function
         if isinstance(outputs, tuple):  # loss and logits come first
             return (outputs[0], *outputs[2:])
         outputs.logits = None
         return outputs
 
-    def _hand_on(self, input: torch.Tensor) -> torch.Tensor:
+    def _through_head(self, input: torch.Tensor) -> torch.Tensor:
+        if not self.handing_on:
+            return self.head_forward(input)
         self.given = input
         return input
 
@@ -165,3 +171,17 @@ class _Patch:
             normalizer=normalizer,
             workspace_bytes=self.workspace_bytes,
         )
+
+
+class _InThePlaceOf:
+    """A module's ``forward`` as an object, so that a copy of the module runs the copy.
+
+    It has the signature of the one whose place it takes, which a Trainer reads.
+    """
+
+    def __init__(self, forward: Any, call: Any) -> None:
+        self._call = call
+        functools.update_wrapper(self, forward)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(*args, **kwargs)
