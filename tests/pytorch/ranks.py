@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
@@ -176,6 +177,58 @@ def meshes(rank, world):
     return found
 
 
+def square_mesh(rank):
+    """Return what a weight on a mesh of 2 x 2 gives: classes over two ranks, rows over two."""
+    mesh = init_device_mesh("cpu", (2, 2), mesh_dim_names=("data", "classes"))
+    weight = distribute_tensor(WEIGHT, mesh, [Replicate(), Shard(0)]).requires_grad_()
+    rows = rows_of(rank // 2, 2)
+    options = {"class_weight": CLASS_WEIGHT.chunk(2)[rank % 2], "ignore_index": int(LABELS[0]),
+               "sample_weight": SAMPLE_WEIGHT[rows]}  # fmt: skip
+    x = X[rows].clone().requires_grad_()
+    loss = ct.linear_cross_entropy(
+        x, weight, LABELS[rows], data_group=mesh.get_group("data"), **options
+    )
+    loss.backward()
+    losses = loss.detach().clone()
+    dist.all_reduce(losses)
+    return {"loss": losses / 4, "weight": weight.grad.full_tensor(), "inputs": x.grad,
+            "rows": rows}  # fmt: skip
+
+
+class Network(torch.nn.Module):
+    """A layer and a head, called in one forward as FullyShardedDataParallel wants it."""
+
+    def __init__(self, **groups):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = torch.nn.Linear(D, D, dtype=torch.float64)
+        self.head = nn.LinearCrossEntropy(D, K, bias=True, dtype=torch.float64, **groups)
+
+    def forward(self, x, labels):
+        return self.head(torch.tanh(self.first(x)), labels)
+
+
+def fully_sharded(rank, world):
+    """Return loss and gradients of a network whose parameters are sharded for storage."""
+    model, rows = Network(data_group=dist.group.WORLD), rows_of(rank, world)
+    for module in (model.first, model.head, model):
+        fully_shard(module)
+    loss = model(X[rows], LABELS[rows])
+    loss.backward()
+    losses = loss.detach().clone()
+    dist.all_reduce(losses)
+    gradients = {name: p.grad.full_tensor() for name, p in model.named_parameters()}
+    said = []
+    weight = model.head.linear.weight  # outside of forward it looks like one of some classes
+    labels = torch.full((N,), 0 if rank else K - 1)  # of no rank among its own classes
+    for own in (slice(None), slice(2 + rank)):
+        try:
+            ct.linear_cross_entropy(X[own], weight, labels[own])
+        except ValueError as error:
+            said.append(str(error))
+    return {"loss": losses / world, "gradients": gradients, "outside": said}
+
+
 def logits_results(name, columns=slice(None), **group):
     """Return the loss and its gradient in logits, whose class axis is the first."""
     target, options = arguments_of(name, columns)
@@ -280,6 +333,10 @@ def main(folder, dies):
     rank, world = dist.get_rank(), dist.get_world_size()
     torch.set_num_threads(1)
     group = dist.group.WORLD
+    if world == 4:
+        torch.save(square_mesh(rank), f"{folder}/{rank}.pt")
+        dist.destroy_process_group()
+        return
     start = sum(SPLITS[world][:rank])
     columns = slice(start, start + SPLITS[world][rank])
     if dies:
@@ -306,6 +363,7 @@ def main(folder, dies):
         "module": module_results(rank, world),
         "module errors": module_errors(world),
         "meshes": meshes(rank, world),
+        "fully sharded": fully_sharded(rank, world),
         "statistics": statistics(columns, process_group=group),
         "errors": errors(columns, group),
         "collectives": counted_collectives(columns, group),

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 from torch.autograd import forward_ad
 
 import crossent.torch as ct
+from crossent.torch import nn as ct_nn
 from crossent.torch._cross_entropy import _BINARY, _CROSS_ENTROPY
 from crossent.torch._linear_cross_entropy import _LINEAR
 from crossent.torch._loss import loss_arguments
@@ -19,12 +21,13 @@ def _fresh_compiler():
 
 
 @each_case
-def test_compiled_in_one_graph_gives_the_same(case):
+@pytest.mark.parametrize("dynamic", [False, True], ids=["these shapes", "any shapes"])
+def test_compiled_in_one_graph_gives_the_same(case, dynamic):
     def scalar(*primals):
         return case(*primals).exp().sum()
 
     tensors = case.tensors
-    compiled = torch.compile(scalar, fullgraph=True, backend="aot_eager")
+    compiled = torch.compile(scalar, fullgraph=True, backend="aot_eager", dynamic=dynamic)
     torch.testing.assert_close(compiled(*tensors), scalar(*tensors))
     got, due = (torch.autograd.grad(f(*tensors), tensors) for f in (compiled, scalar))
     for a, b in zip(got, due, strict=True):
@@ -42,13 +45,39 @@ def test_compiled_by_inductor():
     torch.testing.assert_close(got, due)
 
 
-def test_any_number_of_rows_is_one_graph():
-    compiled = torch.compile(
-        lambda z, t: ct.cross_entropy(z, t), fullgraph=True, dynamic=True, backend="aot_eager"
-    )
-    for n in (2, 5, 9):
-        z, labels = torch.randn(n, 4), torch.arange(n) % 4
-        assert compiled(z, labels) == ct.cross_entropy(z, labels)
+_head = ct_nn.LinearCrossEntropy(4, 4, bias=True, label_smoothing=0.1)
+_features = ct_nn.GaussianFeatures(4, 3)
+ANY_ROWS = {
+    "softmax": lambda z, t: ct.softmax(z),
+    "log_softmax": lambda z, t: ct.log_softmax(z, axis=0),
+    "logsumexp": lambda z, t: ct.logsumexp(z, keepdims=True),
+    "cross_entropy": lambda z, t: ct.cross_entropy(z, t, ignore_index=1),
+    "binary_cross_entropy": lambda z, t: ct.binary_cross_entropy(z[:, 0], t % 2),
+    "linear_cross_entropy": lambda z, t: ct.linear_cross_entropy(z, _head.linear.weight, t),
+    "linear_statistics": lambda z, t: ct.linear_statistics(z.detach(), z.detach()[:2]).lse,
+    "gaussian_features": lambda z, t: ct.gaussian_features(z, z[:2], z[:2, 0].exp()),
+    "nn.CrossEntropyLoss": ct_nn.CrossEntropyLoss(label_smoothing=0.1),
+    "nn.LinearCrossEntropy": _head,
+    "nn.GaussianFeatures": lambda z, t: _features(z),
+}
+
+
+@pytest.mark.parametrize("of", ANY_ROWS.values(), ids=ANY_ROWS)
+def test_any_number_of_rows_is_one_graph(of):
+    """Functions and modules, their gradients too: compiled once, for every number of rows."""
+    torch.compiler.reset()
+    counter = CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(of, fullgraph=True, dynamic=True, backend=counter)
+    compilations = set()
+    for n in (3, 5, 9):
+        z, labels = torch.randn(n, 4, requires_grad=True), torch.arange(n) % 4
+        got, due = compiled(z, labels), of(z, labels)
+        torch.testing.assert_close(got, due)
+        if due.requires_grad:
+            pairs = (torch.autograd.grad(value.square().sum(), z)[0] for value in (got, due))
+            torch.testing.assert_close(*pairs)
+        compilations.add(counter.frame_count)
+    assert len(compilations) == 1
 
 
 def test_errors_come_through_the_compiler():
@@ -150,6 +179,8 @@ def operator_calls():
         yield pytest.param(f"{name}_vjp", (*x, g.requires_grad_(), *none, *loss, needs),
                            id=f"{case.name}, vjp")  # fmt: skip
         yield pytest.param(f"{name}_jvp", (*x, *v, *loss), id=f"{case.name}, jvp")
+        if family.bend is not None:
+            yield pytest.param(f"{name}_bend", (*still, *v, *v, *loss), id=f"{case.name}, bend")
         yield pytest.param(f"{name}_hvp", (*still, *v, g.detach(), *loss, needs),
                            id=f"{case.name}, hvp")  # fmt: skip
 

@@ -43,6 +43,28 @@ def test_hessians_in_every_mode_are_the_same(case):
         torch.testing.assert_close(outer(inner(f))(x), due, rtol=1e-12, atol=1e-13)
 
 
+UNREDUCED = [case for case in CASES if case.arguments.get("reduction") == "none"]
+
+
+@pytest.mark.parametrize("case", UNREDUCED, ids=names(UNREDUCED))
+def test_second_derivatives_of_each_row(case):
+    """In the first primal and, of a layer, along all at once: forward over forward too."""
+    first, *others = (tensor.detach() for tensor in case.tensors)
+    of = lambda x: case(x, *others)  # noqa: E731
+    due = torch.func.jacrev(torch.func.jacrev(of))(first)
+    assert due.abs().max() > 1e-3
+    for outer, inner in itertools.product((torch.func.jacfwd, torch.func.jacrev), repeat=2):
+        torch.testing.assert_close(outer(inner(of))(first), due, rtol=1e-12, atol=1e-13)
+    primals = tuple(tensor.detach() for tensor in case.tensors)
+    u, v = (tuple(f(p) for p in primals) for f in (torch.sin, torch.cos))
+    along = lambda *x: torch.func.jvp(case, x, v)[1]  # noqa: E731
+    got = torch.func.jvp(along, primals, u)[1]
+    leaf = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    moved = along(*(p + leaf * d for p, d in zip(primals, u, strict=True)))
+    each = [torch.autograd.grad(row, leaf, retain_graph=True)[0] for row in moved.flatten()]
+    torch.testing.assert_close(got.flatten(), torch.stack(each), rtol=1e-12, atol=1e-13)
+
+
 @each_plain_case
 def test_functional_transforms_agree_with_backward(case):
     f, x = of_first(case)
@@ -60,7 +82,7 @@ def test_functional_transforms_agree_with_backward(case):
 
 
 @each_plain_case
-def test_vmap_is_a_loop(case):
+def test_vmap_gives_what_a_loop_does(case):
     f, x = of_first(case)
     batch = torch.stack([x, x.flip(0), 2 * x])
     torch.testing.assert_close(torch.vmap(f)(batch), torch.stack([f(x) for x in batch]))

@@ -4,11 +4,22 @@ import pytest
 import torch
 
 import crossent.torch as ct
+from crossent import TopKTargets
 from crossent.torch import _row_blocks
 from crossent.torch._cross_entropy import _BINARY, _CROSS_ENTROPY
 from crossent.torch._linear_cross_entropy import _LINEAR
 from crossent.torch._loss import loss_arguments
-from tests.pytorch.operations import BENT, LABELS, LINEAR, LOSSES, TENSORS, WHERE, names
+from tests.pytorch.operations import (
+    BENT,
+    FEATURES,
+    LABELS,
+    LINEAR,
+    LOSSES,
+    SOFTMAXES,
+    TENSORS,
+    WHERE,
+    names,
+)
 
 FAMILIES = {
     "cross_entropy": _CROSS_ENTROPY,
@@ -56,6 +67,22 @@ def test_every_derivative_is_that_of_the_kernels(case):
     close(ours.vjp(x, g, loss, needs), due.vjp(x, g, loss, needs))
     close([ours.jvp(x, v, loss)], [due.jvp(x, v, loss)])
     close(ours.hvp(x, v, g, loss, needs), due.hvp(x, v, g, loss, needs))
+    if family.bend is not None:
+        close([ours.rows(x, loss).bend(v, x)], [slope_of_slope(case, x, v)])
+
+
+def slope_of_slope(case, x, v):
+    """Return <x, H v> of each loss by two backward passes."""
+    x, v = ([tensor for tensor in tensors if tensor is not None] for tensors in (x, v))
+
+    def along(*tensors):
+        gradients = torch.autograd.functional.jacobian(case, tensors, create_graph=True)
+        return sum(
+            (g * d).flatten(g.ndim - d.ndim).sum(-1) for g, d in zip(gradients, v, strict=True)
+        )
+
+    rows = torch.autograd.functional.jacobian(along, tuple(x))
+    return sum((g * d).flatten(g.ndim - d.ndim).sum(-1) for g, d in zip(rows, x, strict=True))
 
 
 def on_device(logits, labels, **options):
@@ -127,3 +154,57 @@ def test_errors_name_row_and_value():
         on_device(z, torch.tensor([0, 0, 1]), where=torch.tensor([True, False, True, True]))
     with pytest.raises(ValueError, match="targets of row 0 hold -1"):
         on_device(z, -torch.ones(3, 4))
+
+
+ALL = [*SOFTMAXES, *CASES, *FEATURES]
+
+
+def moved(value, device):
+    """Return arguments, tensors among them on another device."""
+    if isinstance(value, TopKTargets):
+        return value._replace(
+            **{name: moved(part, device) for name, part in value._asdict().items()}
+        )
+    return value.to(device) if isinstance(value, torch.Tensor) else value
+
+
+@pytest.mark.parametrize("case", ALL, ids=names(ALL))
+def test_tensors_without_numbers_have_shapes(case):
+    """On device "meta" shapes and dtypes are found, of results and gradients, and no number."""
+    if case.arguments.get("deterministic"):
+        pytest.skip("the order of sums is that of the CPU")
+    due = case(*case.tensors)
+    tensors = [tensor.detach().to("meta").requires_grad_() for tensor in case.tensors]
+    arguments = {name: moved(value, "meta") for name, value in case.arguments.items()}
+    got = case._replace(arguments=arguments)(*tensors)
+    assert got.is_meta
+    assert (got.shape, got.dtype) == (due.shape, due.dtype)
+    gradients = torch.autograd.grad(got.sum(), tensors)
+    assert all(g.is_meta and g.shape == t.shape for g, t in zip(gradients, tensors, strict=True))
+
+
+@pytest.mark.parametrize("name", ["target", "sample_weight", "class_weight", "where"])
+def test_tensors_on_two_devices_are_refused(name):
+    arguments = {
+        "target": LABELS,
+        "sample_weight": torch.ones(3, 2),
+        "class_weight": torch.ones(4),
+        "where": torch.ones(3, 4, 2, dtype=torch.bool),
+    }
+    arguments[name] = arguments[name].to("meta")
+    z = torch.from_numpy(TENSORS["logits"])
+    with pytest.raises(ValueError, match=rf"{name} is on device meta.*pass {name}.to\(\"cpu\"\)"):
+        ct.cross_entropy(z, axis=1, **arguments)
+
+
+def test_a_layer_on_two_devices_is_refused():
+    x, weight, bias = (torch.from_numpy(TENSORS[name]) for name in ("batch", "weight", "bias"))
+    for arguments, name in (((x, weight.to("meta")), "weight"), ((x.to("meta"), weight), "weight")):
+        with pytest.raises(ValueError, match=f"{name} is on device"):
+            ct.linear_cross_entropy(*arguments, LABELS)
+        with pytest.raises(ValueError, match=f"{name} is on device"):
+            ct.linear_statistics(*arguments)
+    with pytest.raises(ValueError, match="bias is on device meta"):
+        ct.linear_cross_entropy(x, weight, LABELS, bias=bias.to("meta"))
+    with pytest.raises(ValueError, match="beta is on device meta"):
+        ct.gaussian_features(x, weight, torch.ones(4, device="meta"))

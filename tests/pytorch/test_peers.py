@@ -104,6 +104,7 @@ def test_all_targets_ignored_by_the_linear_loss():
     labels = torch.full_like(labels, -100)
     theirs = F.linear_cross_entropy(x, weight, labels, options=CHUNKED)
     assert theirs.isnan()
+    assert torch.autograd.grad(theirs, weight)[0].isnan().all()
     ours = ct.linear_cross_entropy(x, weight, labels, ignore_index=-100, empty="zero")
     assert ours == 0
     assert (torch.autograd.grad(ours, weight)[0] == 0).all()

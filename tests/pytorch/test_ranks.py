@@ -174,6 +174,37 @@ def test_meshes_of_data_and_classes(found):
         assert "pass data_group=mesh.get_group(0)" in rank["meshes"]["error"]
 
 
+def test_a_mesh_of_two_by_two(tmp_path):
+    """Classes over two ranks, rows over two: each half of the classes on each half of the rows."""
+    ended = run(4, tmp_path)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    found = [torch.load(tmp_path / f"{rank}.pt", weights_only=False) for rank in range(4)]
+    x, weight = (t.clone().requires_grad_() for t in (ranks.X, ranks.WEIGHT))
+    due = ranks.ct.linear_cross_entropy(
+        x, weight, ranks.LABELS, class_weight=ranks.CLASS_WEIGHT, sample_weight=ranks.SAMPLE_WEIGHT,
+        ignore_index=int(ranks.LABELS[0]),
+    )  # fmt: skip
+    due.backward()
+    for rank in found:
+        same(rank["loss"], due.detach())
+        same(rank["weight"], weight.grad)
+        same(rank["inputs"], 2 * x.grad[rank["rows"]])  # of a mean whose mean over data is wanted
+
+
+def test_parameters_sharded_for_storage(found):
+    """FullyShardedDataParallel: gathered within forward, and refused as classes outside of it."""
+    model = ranks.Network()
+    due = model(ranks.X, ranks.LABELS)
+    due.backward()
+    for rank in found:
+        same(rank["fully sharded"]["loss"], due.detach())
+        for name, parameter in model.named_parameters():
+            same(rank["fully sharded"]["gradients"][name], parameter.grad)
+        other_labels, other_rows = rank["fully sharded"]["outside"]
+        assert "must have the same rows and labels" in other_labels
+        assert f"have {[*range(2, 2 + len(found))]} rows, but must have the same" in other_rows
+
+
 def third(z, group):
     loss = ranks.ct.cross_entropy(z, torch.tensor([0, 1]), process_group=group)
     (gradient,) = torch.autograd.grad(loss, z, create_graph=True)

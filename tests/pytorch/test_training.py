@@ -66,6 +66,25 @@ def test_autocast_gives_a_float32_loss():
         torch.testing.assert_close(a, b, rtol=2e-2, atol=2e-3)
 
 
+def test_autocast_leaves_a_layer_its_precision():
+    """A bfloat16 output of the layers before, and a float32 head: computed in float32."""
+    model, (x, labels) = network(), data()
+    criterion = nn.LinearCrossEntropy(5, 7, bias=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        features = model(x)
+        assert features.dtype == torch.bfloat16
+        loss = criterion(features, labels)
+    due = F.cross_entropy(criterion.linear(features.float()), labels)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, due)
+    parameters = [*model.parameters(), *criterion.parameters()]
+    got, right = (
+        torch.autograd.grad(value, parameters, retain_graph=True) for value in (loss, due)
+    )
+    for a, b in zip(got, right, strict=True):
+        torch.testing.assert_close(a, b, rtol=2e-2, atol=2e-3)
+
+
 def test_a_scaler_scales_and_unscales():
     model, (x, labels) = network(), data()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

@@ -10,7 +10,13 @@ import torch
 from .._arguments import TopKTargets
 from .._typing import ArrayLike
 from ._device_losses import DeviceBinaryCrossEntropy, DeviceCrossEntropy
-from ._loss import BinaryLossKeywords, LossArguments, LossKeywords, loss_arguments
+from ._loss import (
+    BinaryLossKeywords,
+    LossArguments,
+    LossKeywords,
+    loss_arguments,
+    plain_loss_arguments,
+)
 from ._loss_operators import LossOperators
 from ._numpy_losses import BinaryCrossEntropy, CrossEntropy
 from ._over_ranks import loss_over_ranks, with_common_divisor
@@ -91,7 +97,11 @@ def cross_entropy(
     tensor([[-2.0612e-09,  2.0612e-09]])
     """
     logits, process_group = local_part(logits, axis, process_group, data_group)
-    loss = loss_arguments(logits, target, axis, **options)
+    loss = (
+        loss_arguments(logits, target, axis, **options)
+        if options
+        else plain_loss_arguments(logits, target, axis)
+    )
     if process_group is not None:
         source_of = partial(GivenLogits, axis=axis)
         return loss_over_ranks(source_of, (logits,), loss, process_group, data_group)
@@ -142,7 +152,7 @@ def binary_cross_entropy(
 
 def _value(operators: LossOperators, logits: torch.Tensor, loss: LossArguments) -> Any:
     """The loss, and where it will be wanted its gradient, in one pass."""
-    # in float16 the cotangent must be known: see _folded
-    early = logits.dtype != torch.float16 or loss.reduction != "mean"
-    needs = [early and torch.is_grad_enabled() and logits.requires_grad]
-    return operators.loss((logits,), loss, needs)
+    wanted = logits.requires_grad and torch.is_grad_enabled()
+    # in float16 the cotangent must be known: see folded
+    early = wanted and (logits.dtype != torch.float16 or loss.reduction != "mean")
+    return operators.loss((logits,), loss, [early], wanted)

@@ -50,19 +50,19 @@ class EagerLoss(torch.autograd.Function):
         *primals: torch.Tensor | None,
     ) -> torch.Tensor:
         value, gradients = family.formulas(primals[0]).value_and_grad(primals, loss, needs)
-        ctx.family, ctx.options = family, loss[LossArguments.N_TENSORS :]
-        ctx.early = any(needs)  # then all are there that autograd can ask for
+        ctx.further = family, loss[LossArguments.N_TENSORS :]
+        ctx.early = True in needs  # then all are there that autograd can ask for
         ctx.save_for_backward(*primals, *loss[: LossArguments.N_TENSORS], *gradients)
         return value
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[Any, ...]:
-        (g,), family, tensors = grad_outputs, ctx.family, ctx.saved_tensors
-        end = family.n + LossArguments.N_TENSORS
-        gradients = tensors[end:]
+        (g,), tensors = grad_outputs, ctx.saved_tensors
+        n = (len(tensors) - LossArguments.N_TENSORS) // 2
+        gradients = tensors[-n:]
         if ctx.early and is_one(g) and not differentiated_further():
             return None, None, None, *gradients
-        loss = LossArguments(*tensors[family.n : end], *ctx.options)
-        saved = Saved(tensors[: family.n], loss)
+        family, options = ctx.further
+        loss = LossArguments(*tensors[n:-n], *options)
         needs = ctx.needs_input_grad[3:]
-        return None, None, None, *family.product(saved, gradients, g, needs)
+        return None, None, None, *family.product(Saved(tensors[:n], loss), gradients, g, needs)

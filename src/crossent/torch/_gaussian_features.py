@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from .. import ops
+from ._joined import joined
 from ._operator import Operator, differentiated_further, is_final, primals_of
-from ._tensors import array_of, float_dtype, tensor_of
+from ._tensors import array_of, check_device, float_dtype, parameter_array, tensor_of
 
 __all__ = ["gaussian_features"]
 
@@ -52,6 +53,8 @@ def gaussian_features(
     >>> gaussian_features(torch.zeros(1, 2), torch.zeros(1, 2), torch.ones(1))
     tensor([[2.]])
     """
+    check_device(centers, inputs, "centers")
+    check_device(beta, inputs, "beta")
     return _gaussian_features(inputs, centers, beta, kind)
 
 
@@ -64,7 +67,7 @@ class _gaussian_features:
     @staticmethod
     def compute(x: torch.Tensor, c: torch.Tensor, beta: torch.Tensor, kind: str) -> torch.Tensor:
         if x.device.type == "cpu":
-            arrays = array_of(x), array_of(c), array_of(beta)
+            arrays = array_of(x), parameter_array(c), parameter_array(beta)
             return tensor_of(ops.gaussian_features(*arrays, kind=kind))
         rows = x.reshape(-1, x.shape[-1])
         blocks = [_formula(block, c, beta, kind) for block in rows.split(_block_rows(c))]
@@ -73,6 +76,14 @@ class _gaussian_features:
     @staticmethod
     def fake(x: torch.Tensor, c: torch.Tensor, beta: torch.Tensor, kind: str) -> torch.Tensor:
         return x.new_empty((*x.shape[:-1], len(c)), dtype=float_dtype(x))
+
+    @staticmethod
+    def batched(operator: Operator, size: int, in_dims: Any, args: Any) -> Any:
+        """Inputs of all members are rows; centers and beta of their own are not shared."""
+        dim, *others = in_dims
+        if any(other is not None for other in others):
+            return None
+        return operator(joined(args[0], dim, size), *args[1:]), 0
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
@@ -87,7 +98,7 @@ class _gaussian_features:
             return None, None, None, None
         x, c, beta = ctx.saved_tensors
         if is_final(x, c, beta, h):
-            arrays = array_of(x), array_of(c), array_of(beta), array_of(h)
+            arrays = array_of(x), parameter_array(c), parameter_array(beta), array_of(h)
             found = ops.gaussian_features_vjp(*arrays, kind=ctx.kind)
             return *(None if part is None else tensor_of(part) for part in found), None
         rows, of_rows = x.reshape(-1, x.shape[-1]), h.reshape(-1, len(c))

@@ -15,6 +15,7 @@ from ._numpy_linear import LinearCrossEntropy
 from ._over_ranks import loss_over_ranks, with_common_divisor
 from ._row_blocks import LayerLogits
 from ._sharded import local_part, refuse_dtensors
+from ._tensors import check_device
 
 __all__ = ["linear_cross_entropy"]
 
@@ -74,8 +75,7 @@ def linear_cross_entropy(
     Raises
     ------
     TypeError, ValueError, NotImplementedError
-        As :func:`crossent.torch.cross_entropy`; also for a second forward-mode derivative of losses
-        that are not reduced.
+        As :func:`crossent.torch.cross_entropy`; also for tensors on two devices.
 
     Notes
     -----
@@ -100,8 +100,9 @@ def linear_cross_entropy(
         bias, _ = local_part(bias, 0, process_group, data_group)
     given = [inputs, weight, bias]
     dtype = inputs.dtype
-    for other in (weight, bias):
+    for name, other in (("weight", weight), ("bias", bias)):
         if other is not None:
+            check_device(other, inputs, name)
             dtype = torch.promote_types(dtype, other.dtype)
     primals = [None if primal is None else primal.to(dtype) for primal in given]
     if deterministic:
@@ -114,9 +115,9 @@ def linear_cross_entropy(
     if data_group is not None:
         loss = with_common_divisor(loss, (*inputs.shape[:-1], len(weight)), data_group)
     early = loss.reduction != "none" and (dtype != torch.float16 or loss.reduction == "sum")
-    wanted = early and torch.is_grad_enabled()
-    needs = [wanted and primal is not None and primal.requires_grad for primal in primals]
-    return _LINEAR.loss(primals, loss, needs)
+    enabled = torch.is_grad_enabled()
+    asked = [enabled and primal is not None and primal.requires_grad for primal in primals]
+    return _LINEAR.loss(primals, loss, [early and ask for ask in asked], any(asked))
 
 
 def _check_one_order_is_possible(inputs: torch.Tensor, process_group: Any) -> None:

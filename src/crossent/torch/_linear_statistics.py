@@ -9,13 +9,14 @@ import torch
 from .. import ops
 from .._arguments import TopKTargets
 from .._typing import ArrayLike
+from ._joined import joined, joined_or_none
 from ._loss import loss_arguments, truth_of, truth_tensors
 from ._operator import Operator
 from ._ranks import OneRank, ranks_of
 from ._row_blocks import LayerLogits, blocks
 from ._row_losses import Rows
 from ._sharded import local_part, refuse_dtensors
-from ._tensors import array_of, float_dtype, optional_array, tensor_of
+from ._tensors import array_of, check_device, float_dtype, parameter_array, tensor_of
 
 __all__ = ["LinearStatistics", "linear_statistics"]
 
@@ -84,8 +85,10 @@ def linear_statistics(
     """
     refuse_dtensors(inputs=inputs, target=target)
     weight, process_group = local_part(weight, 0, process_group, None)
+    check_device(weight, inputs, "weight")
     if bias is not None:
         bias, _ = local_part(bias, 0, process_group, None)
+        check_device(bias, inputs, "bias")
     truth, indices, tail = None, None, "zero"
     if target is not None:
         truth, indices, tail = truth_tensors(target, inputs)
@@ -123,9 +126,9 @@ class _linear_statistics:
             return tuple(_over_ranks(inputs, weight, bias, target, indices, tail, top_k, None))
         found = ops.linear_statistics(
             array_of(inputs),
-            array_of(weight),
+            parameter_array(weight),
             None if target is None else truth_of(target, indices, tail),
-            bias=optional_array(bias),
+            bias=parameter_array(bias),
             top_k=top_k,
             workspace_bytes=workspace_bytes,
         )
@@ -163,6 +166,20 @@ class _linear_statistics:
         )
 
     @staticmethod
+    def batched(operator: Operator, size: int, in_dims: Any, args: Any) -> Any:
+        """Rows of all members, where they share the layer."""
+        inputs, weight, bias, target, indices, *others = args
+        of_inputs, of_weight, of_bias, of_target, of_indices = in_dims[:5]
+        if of_weight is not None or of_bias is not None:
+            return None
+        truth = (
+            joined_or_none(target, of_target, size),
+            joined_or_none(indices, of_indices, size),
+        )
+        made = operator(joined(inputs, of_inputs, size), weight, bias, *truth, *others)
+        return made, (0, None if target is None else 0, 0, 0, 0, 0)
+
+    @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -> None:
         ctx.mark_non_differentiable(output[3], output[4])
 
@@ -193,7 +210,7 @@ def _over_ranks(
 ) -> LinearStatistics:
     """The same in torch's operations, of this rank's classes and then of all."""
     source = LayerLogits(inputs, weight, bias)
-    ranks = ranks_of(source.n_classes, group, inputs.device)
+    ranks = ranks_of(source.n_classes, source.n_rows, group, inputs.device)
     if not 0 <= top_k <= ranks.n_classes:
         raise ValueError(f"top_k must be in 0 ... {ranks.n_classes}, got {top_k}")
     shape = inputs.shape[:-1]
@@ -230,7 +247,7 @@ def _gathered(
     ranks: OneRank, values: torch.Tensor, indices: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The largest logits of every rank, side by side; those of lower classes first."""
-    counts = ranks.of_each(values.shape[1])
+    (counts,) = ranks.of_each(values.shape[1])
     before, width = sum(counts[: ranks.rank]), sum(counts)
     side = values.new_zeros((len(values), width), dtype=torch.float64)
     names = indices.new_zeros((len(values), width))

@@ -8,7 +8,7 @@ import torch
 
 from .._arguments import TopKTargets
 from .._typing import ArrayLike
-from ._tensors import array_of, as_tensor, float_dtype, optional_array
+from ._tensors import array_of, as_tensor, float_dtype, optional_array, optional_tensor
 
 __all__ = [
     "BinaryLossKeywords",
@@ -16,6 +16,7 @@ __all__ = [
     "LossKeywords",
     "has_labels",
     "loss_arguments",
+    "plain_loss_arguments",
     "truth_of",
     "truth_tensors",
 ]
@@ -80,8 +81,7 @@ class LossArguments(NamedTuple):
     @property
     def options(self) -> Any:
         """Keyword arguments of the functions on arrays, all but the class axis; {} where plain."""
-        tensors = self.class_weight, self.sample_weight, self.where
-        if self[7:16] == _PLAIN and all(tensor is None for tensor in tensors):
+        if self[7:16] == _PLAIN and self[2] is self[3] is self[4] is None:
             return {}  # which is checked sooner
         return {
             "class_weight": optional_array(self.class_weight),
@@ -112,6 +112,7 @@ class LossArguments(NamedTuple):
 
 
 _PLAIN = (None, 0.0, 1.0, None, 0.0, "mean", "weight", None, "nan")  # of ignore_index to empty
+_NONE = (None, None, None)  # of class_weight to where
 
 
 def truth_of(target: torch.Tensor, indices: torch.Tensor | None, tail: str) -> Any:
@@ -125,24 +126,26 @@ def truth_tensors(
 ) -> tuple[torch.Tensor, torch.Tensor | None, str]:
     """Labels, targets or the probabilities of top-k targets; indices and tail of the latter."""
     if not isinstance(target, TopKTargets):
-        return _tensor(target, like, "target"), None, "zero"
+        return as_tensor(target, like, "target"), None, "zero"
     indices, probabilities, tail = target
     return (
-        _tensor(probabilities, like, "probabilities"),
-        _tensor(indices, like, "indices"),
+        as_tensor(probabilities, like, "probabilities"),
+        as_tensor(indices, like, "indices"),
         tail,
     )
-
-
-def _tensor(value: torch.Tensor | ArrayLike, like: torch.Tensor, name: str) -> torch.Tensor:
-    tensor = as_tensor(value, like, name)
-    assert tensor is not None
-    return tensor
 
 
 def has_labels(target: torch.Tensor | TopKTargets, logits: torch.Tensor) -> bool:
     """Whether a target has no class axis, which the logits (or a layer's inputs) have."""
     return not isinstance(target, TopKTargets) and target.ndim < logits.ndim
+
+
+def plain_loss_arguments(
+    like: torch.Tensor, target: torch.Tensor | ArrayLike | TopKTargets, axis: int
+) -> LossArguments:
+    """Those without options, of which none need be looked at: a small call is mostly its plan."""
+    truth, indices, tail = truth_tensors(target, like)
+    return LossArguments(truth, indices, *_NONE, axis, tail, *_PLAIN, None, False)
 
 
 def loss_arguments(
@@ -170,9 +173,9 @@ def loss_arguments(
     return LossArguments(
         truth,
         indices,
-        as_tensor(class_weight, like, "class_weight"),
-        as_tensor(sample_weight, like, "sample_weight"),
-        as_tensor(where, like, "where"),
+        optional_tensor(class_weight, like, "class_weight"),
+        optional_tensor(sample_weight, like, "sample_weight"),
+        optional_tensor(where, like, "where"),
         axis,
         tail,
         ignore_index,

@@ -2,8 +2,8 @@
 
 With E(x) the loss of some tensors x (logits; or inputs, weight and bias), G its gradient, H its
 Hessian and g a cotangent: the derivative of E is g G; the derivatives of g G are g H v and <G, v>;
-those of <G, v> are H v and G. So value, VJP, JVP and HVP close the circle, but for third
-derivatives.
+those of <G, v> are H v and G, in forward mode <u, H v> and G. So value, VJP, JVP and HVP close the
+circle, but for third derivatives.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import torch
 
 from ._eager_loss import eager_function, only_autograd_looks_on
+from ._last_rules import BendRules, HvpRules
 from ._loss import LossArguments
 from ._loss_rules import (
-    HvpRules,
     JvpRules,
     Needs,
     Saved,
@@ -70,7 +70,7 @@ class LossOperators:
     """The operators of one loss of the primals: ``loss`` calls ``value``, which leads to others."""
 
     def __init__(
-        self, name: str, primals: tuple[str, ...], on_cpu: LossFormulas, on_device: LossFormulas
+        self, name: str, primals: tuple[str, ...], on_cpu: LossFormulas, on_device: Any
     ) -> None:
         self.names, self.n = primals, len(primals)
         self.on_cpu, self.on_device = on_cpu, on_device
@@ -79,18 +79,23 @@ class LossOperators:
         self.vjp = Operator(VjpRules(name, self))
         self.jvp = Operator(JvpRules(name, self))
         self.hvp = Operator(HvpRules(name, self))
+        self.bend: Any = Operator(BendRules(name, self)) if self.n > 1 else None
 
-    def loss(self, primals: Tensors, loss: LossArguments, needs: Needs) -> torch.Tensor:
-        """E, with the gradients that are needed computed in the same pass."""
+    def loss(
+        self, primals: Tensors, loss: LossArguments, needs: Needs, wanted: bool
+    ) -> torch.Tensor:
+        """E, with the gradients that are needed computed in the same pass.
+
+        ``wanted`` says whether autograd asks for any gradient, now or when its cotangent is known.
+        """
         if not only_autograd_looks_on(primals, loss):
             return self.value(*primals, *loss, needs)[0]
-        if torch.is_grad_enabled() and any(p is not None and p.requires_grad for p in primals):
+        if wanted:
             return self.eager.apply(self, loss, needs, *primals)
         return self.formulas(primals[0]).value_and_grad(primals, loss, needs)[0]
 
-    def formulas(self, primal: torch.Tensor | None) -> LossFormulas:
+    def formulas(self, primal: Any) -> LossFormulas:
         """Those of the device that a tensor is on."""
-        assert primal is not None
         return self.on_cpu if primal.is_cpu else self.on_device
 
     def schema(self, optional: str = "", needed: str = "") -> str:

@@ -1,4 +1,4 @@
-"""The four operators of a loss E(x): its value, g G, <G, v> and g H v, and what each leads to."""
+"""Three operators of a loss E(x), its value, g G and <G, v>, and what each leads to."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import torch
 
+from ._batched_losses import all_at_once
 from ._loss import LossArguments
 from ._operator import is_final, primals_of
 from ._tensors import empty_like, float_dtype, is_plain, not_differentiated
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from ._loss_operators import LossOperators
 
 __all__ = [
-    "HvpRules",
     "JvpRules",
+    "LossRules",
     "Needs",
     "Saved",
     "Tensors",
@@ -73,8 +74,11 @@ def _scaled(gradient: torch.Tensor, g: torch.Tensor, axis: int) -> torch.Tensor:
     return gradient * factor
 
 
-class _Rules:
-    """What the four operators share: x first, the loss's arguments among the rest."""
+class LossRules:
+    """What the operators of a loss share: x first, the loss's arguments among the rest."""
+
+    takes: str  # which tensors come before these: "x" like the primals, "g" like the loss
+    gives: str
 
     def __init__(self, name: str, family: LossOperators) -> None:
         self.family, self.n = family, family.n
@@ -93,6 +97,10 @@ class _Rules:
         ctx.save_for_forward(*primals, *tensors, *others)
         ctx.set_materialize_grads(False)
 
+    def batched(self, operator: Any, size: int, in_dims: Any, args: Any) -> Any:
+        """The members of a batch in one call, None where that cannot be."""
+        return all_at_once(operator, size, in_dims, args)
+
     def saved(self, ctx: Any, tensors: tuple[Any, ...]) -> tuple[Saved, tuple[Any, ...]]:
         """What was kept, and the others."""
         end = self.n + LossArguments.N_TENSORS
@@ -100,8 +108,10 @@ class _Rules:
         return Saved(tensors[: self.n], loss), tensors[end:]
 
 
-class ValueRules(_Rules):
+class ValueRules(LossRules):
     """E, and G beside it where it will be wanted."""
+
+    takes, gives = "x", "gx"
 
     def signature(self, name: str) -> str:
         results = ", ".join(["Tensor"] * (self.n + 1))
@@ -141,8 +151,10 @@ class ValueRules(_Rules):
         return value, *(None,) * self.n
 
 
-class VjpRules(_Rules):
+class VjpRules(LossRules):
     """g G, from G where it is known."""
+
+    takes, gives = "xgx", "x"
 
     def signature(self, name: str) -> str:
         family = self.family
@@ -198,8 +210,10 @@ class VjpRules(_Rules):
         return made[0] if self.n == 1 else made
 
 
-class JvpRules(_Rules):
+class JvpRules(LossRules):
     """<G, v>, reduced as the loss is."""
+
+    takes, gives = "xx", "g"
 
     def signature(self, name: str) -> str:
         family = self.family
@@ -245,60 +259,19 @@ class JvpRules(_Rules):
         return _sum(slope, self._bend(saved, v, dx))
 
     def _bend(self, saved: Saved, v: Tensors, dx: Tensors) -> torch.Tensor:
-        """<dx, H v>: a number, or one a row where a row's loss is that of its own logits."""
-        loss, first = saved.loss, saved.primals[0]
-        assert first is not None
-        if loss.reduction == "none" and self.n > 1:
-            raise NotImplementedError(
-                "the second forward derivative of unreduced losses of a linear layer is not "
-                'there: use reduction="sum", or reverse mode for one of the two derivatives'
-            )
-        like = loss.losses_like(first, self.family.on_cpu.row_shape(saved.primals, loss))
-        needs = [t is not None for t in dx]
-        bent = self.family.curvature(saved, v, torch.ones_like(like), needs)
-        products = [a * b for a, b in zip(dx, bent, strict=True) if a is not None and b is not None]
+        """<dx, H v>, reduced as the loss is; without a layer a row's is that of its own logits."""
+        if self.n > 1:
+            return self.family.bend(*saved.primals, *v, *dx, *saved.loss)
+        loss, (z,), (direction,) = saved.loss, saved.primals, dx
+        assert z is not None
+        assert direction is not None
+        like = loss.losses_like(z, self.family.on_cpu.row_shape(saved.primals, loss))
+        (bent,) = self.family.curvature(saved, v, torch.ones_like(like), [True])
+        assert bent is not None
+        product = direction * bent
         if loss.reduction != "none":
-            return torch.stack([product.sum() for product in products]).sum().to(like.dtype)
-        (product,) = products
+            return product.sum().to(like.dtype)
         return product if product.ndim == like.ndim else product.sum(loss.axis)
-
-
-class HvpRules(_Rules):
-    """g H v, which is where it ends."""
-
-    def signature(self, name: str) -> str:
-        family = self.family
-        return (
-            f"{name}_hvp({family.schema()}, {family.schema(optional='_tangent')}, "
-            f"Tensor cotangent, {LossArguments.SCHEMA}, bool[] needs) -> {family.several}"
-        )
-
-    def compute(self, *args: Any) -> Any:
-        n, needs = self.n, args[-1]
-        primals, tangents, g = args[:n], args[n : 2 * n], args[2 * n]
-        loss = LossArguments(*args[2 * n + 1 : -1])
-        made = self.family.formulas(g).hvp(primals, tangents, g, loss, needs)
-        return self.family.packed(made, args[0])
-
-    def fake(self, *args: Any) -> Any:
-        return self.family.packed(self.family.empty(args[: self.n], args[-1]), args[0])
-
-    def setup_context(self, ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.set_materialize_grads(False)
-
-    def backward(self, ctx: Any, *_: Any) -> Any:
-        raise NotImplementedError(self._beyond)
-
-    def jvp(self, ctx: Any, *_: Any) -> Any:
-        raise NotImplementedError(self._beyond)
-
-    @property
-    def _beyond(self) -> str:
-        name = self.schema.partition("_hvp(")[0]
-        return (
-            f"crossent.torch.{name} has two derivatives, and a third was asked for: differentiate "
-            "the loss of log_softmax(logits) instead, which has derivatives of any order"
-        )
 
 
 def _only(values: Tensors, needs: Needs) -> Tensors:

@@ -14,7 +14,7 @@ from ..ops._linear._value_and_grad import value_and_grad
 from ._loss import LossArguments
 from ._loss_rules import Needs, Tensors
 from ._numpy_losses import folded
-from ._tensors import array_of, optional_array, tensor_of
+from ._tensors import array_of, optional_array, parameter_array, tensor_of
 
 __all__ = ["LinearCrossEntropy"]
 
@@ -74,7 +74,7 @@ def torch_product(a: Floating, b: Floating, out: Floating) -> None:
 
 
 def _problem(primals: Tensors, loss: LossArguments) -> LinearProblem:
-    inputs, weight, bias = map(optional_array, primals)
+    inputs, weight, bias = optional_array(primals[0]), *map(parameter_array, primals[1:])
     assert inputs is not None
     assert weight is not None
     product = best_product if loss.deterministic else torch_product

@@ -124,9 +124,9 @@ def _first(tensors: Tensors) -> torch.Tensor:
     return tensor
 
 
-def _given(primals: Tensors, loss: LossArguments) -> tuple[Array, Any, Any]:
+def _given(primals: Any, loss: LossArguments) -> tuple[Array, Any, Any]:
     """Logits, truth and options as arrays."""
-    return array_of(_first(primals)), loss.truth, loss.options
+    return array_of(primals[0]), loss.truth, loss.options
 
 
 def _multiplied(values: torch.Tensor, g: torch.Tensor, axis: int) -> torch.Tensor:

@@ -24,9 +24,10 @@ class Operator:
     """A class of static methods, made an operation on tensors of any kind.
 
     The class has ``schema``, a name and torch's types; ``compute``, which takes plain tensors and
-    returns new ones; ``fake``, which returns empty ones of the same shapes; and
-    ``setup_context``, ``backward`` and ``jvp`` as ``autograd.Function`` has them. These are made
-    of operators and torch's operations, so that they can be differentiated again.
+    returns new ones; ``fake``, which returns empty ones of the same shapes; ``batched``, which
+    calls the operator once for a batch, or returns None where it cannot; and ``setup_context``,
+    ``backward`` and ``jvp`` as ``autograd.Function`` has them. These are made of operators and
+    torch's operations, so that they can be differentiated again.
     """
 
     def __init__(self, rules: Any) -> None:
@@ -38,14 +39,14 @@ class Operator:
         )
         self.registered.register_fake(self._fake)
         self.registered.register_autograd(rules.backward, setup_context=rules.setup_context)
-        self.registered.register_vmap(self._one_by_one)
+        self.registered.register_vmap(self._batched)
         derivatives = {"backward": rules.backward, "jvp": self._jvp}
         self.plain = _function(name, forward=self._forward_and_setup, **derivatives)
         self.functional = _function(
             name,
             forward=self._forward,
             setup_context=rules.setup_context,
-            vmap=self._one_by_one,
+            vmap=self._batched,
             **derivatives,
         )
 
@@ -93,14 +94,18 @@ class Operator:
         with forward_ad._set_fwd_grad_enabled(True):
             return self.rules.jvp(ctx, *tangents)
 
-    def _one_by_one(self, info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
-        """Each member of a batch by itself: it may have labels and a mean of its own."""
+    def _batched(self, info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
+        """A batch in one call, or where its members are too different each of them by itself."""
+        made = self.rules.batched(self, info.batch_size, in_dims, args)
+        return self._one_by_one(info.batch_size, in_dims, args) if made is None else made
+
+    def _one_by_one(self, size: int, in_dims: tuple[Any, ...], args: Any) -> tuple[Any, Any]:
 
         def member(i: int) -> list[Any]:
             pairs = zip(args, in_dims, strict=True)
             return [arg.select(dim, i) if isinstance(dim, int) else arg for arg, dim in pairs]
 
-        results = [self(*member(i)) for i in range(info.batch_size)]
+        results = [self(*member(i)) for i in range(size)]
         if isinstance(results[0], torch.Tensor):
             return torch.stack(results), 0
         return tuple(map(torch.stack, zip(*results, strict=True))), (0,) * len(results[0])

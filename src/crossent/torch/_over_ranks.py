@@ -71,7 +71,7 @@ def _plan(
     """Two of the collectives forward: the sizes, and what is known of the rows."""
     with torch.no_grad():
         source = source_of(*primals)
-        ranks = ranks_of(source.n_classes, group, loss.target.device)
+        ranks = ranks_of(source.n_classes, source.n_rows, group, loss.target.device)
         return Rows(source, loss, ranks, data_group)
 
 

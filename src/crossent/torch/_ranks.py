@@ -19,9 +19,9 @@ class OneRank:
         self.offset = 0
         self.n_classes = self.most_classes = n_classes
 
-    def of_each(self, number: int) -> list[int]:
-        """A number that each rank has, of all of them."""
-        return [number]
+    def of_each(self, *numbers: int) -> list[list[int]]:
+        """Numbers that each rank has, each of all of them."""
+        return [[number] for number in numbers]
 
     def maximum(self, values: torch.Tensor) -> torch.Tensor:
         """The values themselves."""
@@ -35,10 +35,12 @@ class OneRank:
 class Ranks(OneRank):
     """Each rank holds some classes, in the order of the ranks; as many as it likes."""
 
-    def __init__(self, n_classes: int, group: dist.ProcessGroup, device: torch.device) -> None:
+    def __init__(
+        self, n_classes: int, group: dist.ProcessGroup, device: torch.device, n_rows: int = 0
+    ) -> None:
         self.group, self.device = group, device
         self.rank, self.size = dist.get_rank(group), dist.get_world_size(group)
-        counts = self.of_each(n_classes)
+        counts, rows = self.of_each(n_classes, n_rows)
         self.offset, self.n_classes = sum(counts[: self.rank]), sum(counts)
         self.most_classes = max(counts)  # of one rank
         if 0 in counts:
@@ -47,11 +49,17 @@ class Ranks(OneRank):
                 "classes, but each must hold one at least: split them over fewer ranks"
             )
 
-    def of_each(self, number: int) -> list[int]:
-        """A number that each rank has, of all of them."""
-        numbers = torch.zeros(self.size, dtype=torch.int64, device=self.device)
-        numbers[self.rank] = number
-        return self.total(numbers).tolist()
+        if min(rows) < max(rows):
+            raise ValueError(
+                f"the ranks of process_group have {rows} rows, but must have the same: pass rows "
+                "that are each rank's own with data_group instead"
+            )
+
+    def of_each(self, *numbers: int) -> list[list[int]]:
+        """Numbers that each rank has, each of all of them."""
+        table = torch.zeros((len(numbers), self.size), dtype=torch.int64, device=self.device)
+        table[:, self.rank] = torch.tensor(numbers)
+        return self.total(table).tolist()
 
     def maximum(self, values: torch.Tensor) -> torch.Tensor:
         """The largest over the ranks; a NaN stays one."""
@@ -75,9 +83,9 @@ class Ranks(OneRank):
         return values
 
 
-def ranks_of(n_classes: int, group: Any, device: torch.device) -> OneRank:
-    """Who holds which classes."""
-    return OneRank(n_classes) if group is None else Ranks(n_classes, group, device)
+def ranks_of(n_classes: int, n_rows: int, group: Any, device: torch.device) -> OneRank:
+    """Who holds which classes, of rows that all have."""
+    return OneRank(n_classes) if group is None else Ranks(n_classes, group, device, n_rows)
 
 
 def mean_over_ranks(divisor: float, group: dist.ProcessGroup, device: torch.device) -> float:

@@ -30,6 +30,12 @@ class RowSource(Protocol):
         """How a block moves with what it is made of."""
         ...
 
+    def second_tangent(
+        self, rows: slice, tangents: Tensors, directions: Tensors
+    ) -> torch.Tensor | None:
+        """How that moves in turn; None where it does not."""
+        ...
+
     def start(self, needs: Needs) -> None:
         """Make room for gradients."""
         ...
@@ -83,6 +89,9 @@ class GivenLogits:
         """As it is given."""
         assert tangents[0] is not None
         return _wide(self._as_rows(tangents[0])[rows])
+
+    def second_tangent(self, rows: slice, tangents: Tensors, directions: Tensors) -> None:
+        """Logits are linear in themselves."""
 
     def start(self, needs: Needs) -> None:
         """Rows like those of the logits."""
@@ -138,6 +147,15 @@ class LayerLogits:
         if db is not None:
             dz = dz + _wide(db)
         return dz.expand(rows.stop - rows.start, self.n_classes)
+
+    def second_tangent(
+        self, rows: slice, tangents: Tensors, directions: Tensors
+    ) -> torch.Tensor | None:
+        """``d2z = dphi_u dW_v^T + dphi_v dW_u^T``."""
+        (dx, dw, _), (ex, ew, _) = tangents, directions
+        pairs = [(a, b) for a, b in ((dx, ew), (ex, dw)) if a is not None and b is not None]
+        products = [self._x(rows, a) @ _wide(b).T for a, b in pairs]
+        return sum(products[1:], start=products[0]) if products else None
 
     def start(self, needs: Needs) -> None:
         """Sums in the dtype computed in."""

@@ -40,6 +40,8 @@ class Rows:
         source.absent = self.row_loss.row_weight == 0.0
         self.known = self._statistics()
         self._refuse_masked_targets()
+        if ranks.size > 1 and self.row_loss.owner is not None:
+            self._refuse_labels_of_ranks_own()
         self.reduction = self._reduction(data_group)
 
     def _blocks(self) -> Any:
@@ -62,6 +64,17 @@ class Rows:
             raise ValueError(
                 f"the target of row {int(wrong.int().argmax())} is on a class that `where` masks "
                 "in that row: unmask the class, or leave the row out by ignore_index"
+            )
+
+    def _refuse_labels_of_ranks_own(self) -> None:
+        """Each row's label is on one rank if all have the same labels, and else on none or more."""
+        wrong = (self.known.targets != 1.0) & (self.row_loss.row_weight > 0.0)
+        if wrong.any():
+            raise ValueError(
+                f"the label of row {int(wrong.int().argmax())} is not that of the other ranks of "
+                "process_group, which must have the same rows and labels: pass rows that are each "
+                "rank's own with data_group instead, and gather a weight sharded for storage "
+                "(as FSDP's is outside of forward) before"
             )
 
     def _reduction(self, data_group: Any) -> _Reduction:
@@ -137,6 +150,20 @@ class Rows:
             )
             for rows in self._blocks()
         ]
+        return self._reduced(self.ranks.total(torch.cat(slopes)), self.source)
+
+    def bend(self, tangents: Tensors, directions: Tensors) -> torch.Tensor:
+        """The second derivative of the value along both."""
+        ones, slopes = torch.ones_like(self.row_loss.row_weight), []
+        for rows in self._blocks():
+            z, dz = self.source.logits(rows), self.source.tangent(rows, directions)
+            known, row_loss, factor = self._known(rows), self.row_loss.rows(rows), ones[rows]
+            along = self.source.tangent(rows, tangents)
+            bent = curvature(z, along, row_loss, known, factor, self.ranks.total) * dz
+            moved = self.source.second_tangent(rows, tangents, directions)
+            if moved is not None:
+                bent = bent + gradient(z, row_loss, known, factor) * moved
+            slopes.append(bent.sum(dim=1, dtype=torch.float64))
         return self._reduced(self.ranks.total(torch.cat(slopes)), self.source)
 
     def hvp(self, tangents: Tensors, g: torch.Tensor, needs: Needs) -> Tensors:

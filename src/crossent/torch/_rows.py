@@ -106,6 +106,7 @@ class RowStatistics(NamedTuple):
     weight_of_target: torch.Tensor  # o
     n_classes: torch.Tensor
     masked_mass: torch.Tensor
+    targets: torch.Tensor  # the sum of y, before smoothing and class weights
 
 
 def _bent(z: torch.Tensor, row_loss: RowLoss) -> tuple[torch.Tensor, torch.Tensor | float]:
@@ -184,7 +185,9 @@ def combined(
     if options.z_loss > 0.0:
         loss = loss + options.z_loss * lse * lse
     of_target = torch.where(mass > 0.0, weighted / torch.where(mass > 0.0, mass, 1.0), 1.0)
-    return RowStatistics(loss, top, rest, lse, bent_mass, spread, of_target, n_classes, masked)
+    return RowStatistics(
+        loss, top, rest, lse, bent_mass, spread, of_target, n_classes, masked, mass
+    )
 
 
 class _Slopes(NamedTuple):

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from .. import ops
+from ._joined import joined, joined_mask
 from ._operator import Operator, is_final, primals_of
-from ._tensors import array_of, as_tensor, float_dtype, optional_array, tensor_of
+from ._tensors import array_of, float_dtype, optional_array, optional_tensor, tensor_of
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -45,7 +46,7 @@ def softmax(
     >>> softmax(torch.tensor([1000.0, 1000.0]))
     tensor([0.5000, 0.5000])
     """
-    return _softmax(logits, as_tensor(where, logits, "where"), axis)
+    return _softmax(logits, optional_tensor(where, logits, "where"), axis)
 
 
 def log_softmax(
@@ -76,7 +77,7 @@ def log_softmax(
     >>> float(log_softmax(torch.tensor([40.0, 0.0], dtype=torch.float64))[0])
     -4.248354255291589e-18
     """
-    return _log_softmax(logits, as_tensor(where, logits, "where"), axis)
+    return _log_softmax(logits, optional_tensor(where, logits, "where"), axis)
 
 
 def logsumexp(
@@ -115,7 +116,7 @@ def logsumexp(
     >>> z.grad
     tensor([0.2500, 0.2500, 0.2500, 0.2500])
     """
-    value = _logsumexp(logits, as_tensor(where, logits, "where"), axis)
+    value = _logsumexp(logits, optional_tensor(where, logits, "where"), axis)
     return value.unsqueeze(axis) if keepdims else value
 
 
@@ -138,6 +139,14 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
     ctx.save_for_forward(output, where)
 
 
+def _batched(operator: Operator, size: int, in_dims: Any, args: Any) -> tuple[torch.Tensor, int]:
+    """A batch is one more dimension."""
+    (logits, where, axis), (dim, mask_dim, _) = args, in_dims
+    logits = joined(logits, dim, size)
+    where = joined_mask(where, mask_dim, logits.ndim)
+    return operator(logits, where, axis if axis < 0 else axis + 1), 0
+
+
 # The derivatives below are the kernels' where nothing is differentiated any further, and the same
 # formulas in torch's operations, which can be differentiated to any order, everywhere else.
 
@@ -148,6 +157,7 @@ class _softmax:
 
     schema = "softmax(Tensor logits, Tensor? where, int axis) -> Tensor"
     fake = staticmethod(_like_logits)
+    batched = staticmethod(_batched)
     setup_context = staticmethod(_save)
 
     @staticmethod
@@ -183,6 +193,7 @@ class _log_softmax:
 
     schema = "log_softmax(Tensor logits, Tensor? where, int axis) -> Tensor"
     fake = staticmethod(_like_logits)
+    batched = staticmethod(_batched)
     setup_context = staticmethod(_save)
 
     @staticmethod
@@ -214,6 +225,7 @@ class _logsumexp:
     """l, with gradient p: never exp(z - l) of a rounded l."""
 
     schema = "logsumexp(Tensor logits, Tensor? where, int axis) -> Tensor"
+    batched = staticmethod(_batched)
 
     @staticmethod
     def compute(logits: torch.Tensor, where: torch.Tensor | None, axis: int) -> torch.Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
@@ -11,32 +13,59 @@ from .._typing import Array, ArrayLike
 __all__ = [
     "array_of",
     "as_tensor",
+    "check_device",
     "empty_like",
     "float_dtype",
+    "has_numbers",
     "is_plain",
     "not_differentiated",
     "optional_array",
+    "optional_tensor",
+    "parameter_array",
     "tensor_of",
 ]
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
+_BFLOAT16 = torch.bfloat16
 _is_batched = _functorch.is_legacy_batchedtensor
 
 
 def is_plain(*tensors: torch.Tensor | None) -> bool:
-    """Whether all of them hold numbers in this process's memory: no fakes, no batches."""
+    """Whether all of them hold numbers: no fakes, no batches, nothing on device "meta"."""
     for tensor in tensors:  # a loop: it stands in the way of every small call
-        if tensor is not None and (type(tensor) not in _PLAIN or _is_batched(tensor)):
+        if tensor is not None and (
+            type(tensor) not in _PLAIN or tensor.is_meta or _is_batched(tensor)
+        ):
             return False
     return True
 
 
+def has_numbers(tensor: torch.Tensor) -> bool:
+    """Whether a number may be read from a tensor, which is no fake, no batch, nor traced."""
+    return is_plain(tensor) and not _functorch.is_functorch_wrapped_tensor(tensor)
+
+
 def array_of(tensor: torch.Tensor) -> Array:
     """A view of a CPU tensor; NumPy knows bfloat16 by ml_dtypes."""
-    tensor = tensor.detach() if tensor.requires_grad else tensor
-    if tensor.dtype is torch.bfloat16:
+    if tensor.requires_grad:
+        tensor = tensor.detach()
+    if tensor.dtype is _BFLOAT16:
         return tensor.view(torch.int16).numpy().view(_bfloat16())
     return tensor.numpy()
+
+
+def parameter_array(tensor: torch.Tensor | None) -> Any:
+    """``array_of`` a parameter, whose memory others may want to free while it is not used.
+
+    ``numpy()`` makes a storage one that cannot be resized, and FullyShardedDataParallel frees the
+    weights that it has gathered by resizing them to nothing.
+    """
+    if tensor is None:
+        return None
+    tensor = tensor.detach()
+    if tensor.dtype is _BFLOAT16:
+        return np.from_dlpack(tensor.view(torch.int16)).view(_bfloat16())
+    return np.from_dlpack(tensor)
 
 
 def optional_array(tensor: torch.Tensor | None) -> Array | None:
@@ -68,20 +97,33 @@ def _bfloat16() -> np.dtype:
     return np.dtype(ml_dtypes.bfloat16)
 
 
-def as_tensor(
-    value: torch.Tensor | ArrayLike | None, like: torch.Tensor, name: str
-) -> torch.Tensor | None:
+def as_tensor(value: torch.Tensor | ArrayLike, like: torch.Tensor, name: str) -> torch.Tensor:
     """What stands beside the logits, as a tensor on their device; nothing is differentiated in it.
 
     A zero instead of its gradient would be silent and wrong, so one that asks for it is an error.
     """
-    if value is None:
-        return None
     if not isinstance(value, torch.Tensor):
         return torch.as_tensor(value, device=like.device)
+    check_device(value, like, name)
     if value.requires_grad and torch.is_grad_enabled():
         raise not_differentiated(name)
     return value
+
+
+def optional_tensor(
+    value: torch.Tensor | ArrayLike | None, like: torch.Tensor, name: str
+) -> torch.Tensor | None:
+    """``as_tensor``, or None for None."""
+    return None if value is None else as_tensor(value, like, name)
+
+
+def check_device(value: torch.Tensor, like: torch.Tensor, name: str) -> None:
+    """Refuse a tensor that is elsewhere than the logits or inputs are."""
+    if value.device != like.device:
+        raise ValueError(
+            f"{name} is on device {value.device}, but what it belongs to is on {like.device}: pass "
+            f'{name}.to("{like.device}")'
+        )
 
 
 def not_differentiated(name: str) -> ValueError:
