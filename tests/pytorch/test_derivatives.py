@@ -149,11 +149,20 @@ def test_a_tangent_of_the_truth_is_no_silent_zero():
         torch.func.grad(lambda y: ct.cross_entropy(z, y))(targets)
 
 
-def test_a_retained_graph_gives_the_same_again():
-    z = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
-    loss = ct.cross_entropy(z, torch.tensor([0, 1, 2, 0])) * 3.0
-    (first,) = torch.autograd.grad(loss, z, retain_graph=True)
-    first_values = first.clone()
-    first.zero_()
-    (second,) = torch.autograd.grad(loss, z)
-    torch.testing.assert_close(second, first_values, rtol=0, atol=0)
+@pytest.mark.parametrize("factor", [1.0, 3.0])
+@pytest.mark.parametrize("name", ["cross_entropy, last axis", "linear, labels"])
+def test_a_retained_graph_gives_the_same_again(name, factor):
+    """Whatever became of the gradients that it gave before: they are the caller's."""
+    (case,) = (case for case in CASES if case.name == name)
+    tensors = case.tensors
+    loss = case(*tensors) * factor if factor != 1.0 else case(*tensors)
+    first = torch.autograd.grad(loss, tensors, retain_graph=True)
+    due = [gradient.clone() for gradient in first]
+    for gradient in first:
+        gradient.zero_()
+    loss.backward(retain_graph=True)
+    for tensor, gradient in zip(tensors, due, strict=True):
+        torch.testing.assert_close(tensor.grad, gradient, rtol=0, atol=0)
+        tensor.grad.zero_()
+    for gradient, right in zip(torch.autograd.grad(loss, tensors), due, strict=True):
+        torch.testing.assert_close(gradient, right, rtol=0, atol=0)

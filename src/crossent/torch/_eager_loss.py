@@ -13,7 +13,7 @@ import torch
 from torch.autograd import forward_ad
 
 from ._loss import LossArguments
-from ._loss_rules import Needs, Saved, Tensors, is_one
+from ._loss_rules import Needs, Saved, Tensors, graph_is_kept, is_one
 from ._operator import differentiated_further
 from ._tensors import is_plain
 
@@ -60,7 +60,7 @@ class EagerLoss(torch.autograd.Function):
         (g,), tensors = grad_outputs, ctx.saved_tensors
         n = (len(tensors) - LossArguments.N_TENSORS) // 2
         gradients = tensors[-n:]
-        if ctx.early and is_one(g) and not differentiated_further():
+        if ctx.early and is_one(g) and not (differentiated_further() or graph_is_kept()):
             return None, None, None, *gradients
         family, options = ctx.further
         loss = LossArguments(*tensors[n:-n], *options)

@@ -22,6 +22,7 @@ from ._loss_rules import (
     Tensors,
     ValueRules,
     VjpRules,
+    graph_is_kept,
     is_one,
     known,
     nothing,
@@ -138,7 +139,7 @@ class LossOperators:
         if differentiated_further() or not known(gradients, saved.primals, needs):
             made = self.vjp(*saved.primals, g, *gradients, *saved.loss, list(needs))
             return self.unpacked(made, needs)
-        if is_one(g):
+        if is_one(g) and not graph_is_kept():
             return tuple(G if need else None for G, need in zip(gradients, needs, strict=True))
         return scaled_gradients(gradients, g, saved.loss, needs)
 

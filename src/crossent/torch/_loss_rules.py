@@ -23,6 +23,7 @@ __all__ = [
     "Tensors",
     "ValueRules",
     "VjpRules",
+    "graph_is_kept",
     "is_one",
     "known",
     "nothing",
@@ -47,6 +48,11 @@ def nothing(like: torch.Tensor) -> torch.Tensor:
 def is_one(g: torch.Tensor) -> bool:
     """Whether a cotangent is the number one, seen without waiting for a device."""
     return g.ndim == 0 and g.is_cpu and is_plain(g) and g.item() == 1.0
+
+
+def graph_is_kept() -> bool:
+    """Whether a backward pass may come again, so that what is saved must not be given away."""
+    return torch._C._autograd._get_current_graph_task_keep_graph()
 
 
 def known(gradients: Tensors, primals: Tensors, needs: Needs) -> bool:
