@@ -342,10 +342,13 @@ def main(folder, dies):
     if dies:
         if rank == world - 1:
             os._exit(3)
-        try:
-            layer_results("labels", columns, process_group=group)
-        except RuntimeError as error:
-            torch.save(str(error), f"{folder}/{rank}.pt")
+        said = []
+        for name, here in (("process_group", columns), ("data_group", slice(None))):
+            try:
+                layer_results("labels", here, **{name: group})
+            except RuntimeError as error:
+                said.append(str(error))
+        torch.save(said, f"{folder}/{rank}.pt")
         os._exit(0)
     results = {
         "columns": columns,

@@ -66,7 +66,7 @@ class _gaussian_features:
 
     @staticmethod
     def compute(x: torch.Tensor, c: torch.Tensor, beta: torch.Tensor, kind: str) -> torch.Tensor:
-        if x.device.type == "cpu":
+        if x.is_cpu:
             arrays = array_of(x), parameter_array(c), parameter_array(beta)
             return tensor_of(ops.gaussian_features(*arrays, kind=kind))
         rows = x.reshape(-1, x.shape[-1])

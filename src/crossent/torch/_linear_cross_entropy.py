@@ -121,7 +121,7 @@ def linear_cross_entropy(
 
 
 def _check_one_order_is_possible(inputs: torch.Tensor, process_group: Any) -> None:
-    if process_group is not None or inputs.device.type != "cpu":
+    if process_group is not None or not inputs.is_cpu:
         where = "process_group" if process_group is not None else f"device {inputs.device}"
         raise NotImplementedError(
             "deterministic=True holds the order of sums of one process's CPU tensors, but got "

@@ -122,7 +122,7 @@ class _linear_statistics:
         top_k: int,
         workspace_bytes: int | None,
     ) -> tuple[Any, ...]:
-        if inputs.device.type != "cpu":
+        if not inputs.is_cpu:
             return tuple(_over_ranks(inputs, weight, bias, target, indices, tail, top_k, None))
         found = ops.linear_statistics(
             array_of(inputs),

@@ -150,5 +150,5 @@ def is_final(*tensors: torch.Tensor) -> bool:
     return (
         not differentiated_further()
         and is_plain(*tensors)
-        and all(tensor.device.type == "cpu" for tensor in tensors)
+        and all(tensor.is_cpu for tensor in tensors)
     )

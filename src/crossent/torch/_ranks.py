@@ -72,15 +72,21 @@ class Ranks(OneRank):
         return self._reduced(values.clone(), dist.ReduceOp.SUM)
 
     def _reduced(self, values: torch.Tensor, operation: Any) -> torch.Tensor:
-        try:
-            dist.all_reduce(values, operation, group=self.group)
-        except RuntimeError as error:
-            raise RuntimeError(
-                "a rank of process_group did not take part in the loss: it failed, left, or was "
-                "called with other shapes. Look for the first error among the ranks; how long the "
-                "others wait is the timeout of torch.distributed.init_process_group"
-            ) from error
-        return values
+        return _all_reduced(values, operation, self.group, "process_group")
+
+
+def _all_reduced(
+    values: torch.Tensor, operation: Any, group: dist.ProcessGroup, name: str
+) -> torch.Tensor:
+    try:
+        dist.all_reduce(values, operation, group=group)
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"a rank of {name} did not take part in the loss: it failed, left, or was called with "
+            "other shapes. Look for the first error among the ranks; how long the others wait is "
+            "the timeout of torch.distributed.init_process_group"
+        ) from error
+    return values
 
 
 def ranks_of(n_classes: int, n_rows: int, group: Any, device: torch.device) -> OneRank:
@@ -95,5 +101,5 @@ def mean_over_ranks(divisor: float, group: dist.ProcessGroup, device: torch.devi
     is that of all rows together.
     """
     total = torch.tensor([divisor], dtype=torch.float64, device=device)
-    dist.all_reduce(total, group=group)
+    _all_reduced(total, dist.ReduceOp.SUM, group, "data_group")
     return total.item() / dist.get_world_size(group)

@@ -162,7 +162,7 @@ class _softmax:
 
     @staticmethod
     def compute(logits: torch.Tensor, where: torch.Tensor | None, axis: int) -> torch.Tensor:
-        if logits.device.type == "cpu":
+        if logits.is_cpu:
             return tensor_of(ops.softmax(array_of(logits), axis=axis, where=optional_array(where)))
         p = torch.softmax(_masked(logits, where), axis, float_dtype(logits))
         if where is None:
@@ -198,7 +198,7 @@ class _log_softmax:
 
     @staticmethod
     def compute(logits: torch.Tensor, where: torch.Tensor | None, axis: int) -> torch.Tensor:
-        if logits.device.type == "cpu":
+        if logits.is_cpu:
             mask = optional_array(where)
             return tensor_of(ops.log_softmax(array_of(logits), axis=axis, where=mask))
         q = torch.log_softmax(_masked(logits, where), axis, float_dtype(logits))
@@ -229,7 +229,7 @@ class _logsumexp:
 
     @staticmethod
     def compute(logits: torch.Tensor, where: torch.Tensor | None, axis: int) -> torch.Tensor:
-        if logits.device.type == "cpu":
+        if logits.is_cpu:
             mask = optional_array(where)
             return tensor_of(ops.logsumexp(array_of(logits), axis=axis, where=mask))
         return torch.logsumexp(_masked(logits.to(float_dtype(logits)), where), axis)
