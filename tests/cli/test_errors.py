@@ -40,6 +40,11 @@ WRONG_CALLS = [
     ("fit flowers.csv --target kin", 2, "has no column 'kin' (did you mean 'kind'?); its columns"),
     (f"{FIT} --ignore widht", 2, "has no column 'widht' (did you mean 'width'?); its columns are"),
     (f"{FIT} --ignore kind", 2, "column 'kind' cannot be both the target and ignored"),
+    (
+        "fit bare.csv --target x",
+        2,
+        "no column 'x' (is its first line the header with their names?",
+    ),
     ("fit flowers.csv --target width", 2, "column 'width' holds numbers that are not whole, such"),
     (f"{FIT} --ignore width --ignore length", 1, "flowers.csv: no column is left to learn from"),
     ("fit none.csv --target kind", 1, "none.csv: no such file"),
@@ -54,7 +59,11 @@ WRONG_CALLS = [
     ("predict MODEL flowers.csv -o p.xlsx", 2, "-o p.xlsx: the format of a table is told by its"),
     ("predict MODEL flowers.csv -o none/p.csv", 1, "p.csv cannot be written: there is no folder"),
     ("predict MODEL flowers.csv -o p.parquet.gz", 2, "-o p.parquet.gz: the format of a table is"),
-    ("predict MODEL other.csv", 2, "lacks columns the model was trained on: 'length', 'width'"),
+    (
+        "predict MODEL other.csv",
+        2,
+        "was trained on: 'length', 'width'; its columns are 'a', 'b'",
+    ),
     ("evaluate MODEL other.csv", 2, "other.csv has no column 'kind'; its columns are 'a'"),
     ("evaluate MODEL strange.csv", 1, "column 'kind' holds 'tulip' in row 2, which is no class of"),
     ("evaluate MODEL gaps.csv", 1, "gaps.csv has missing values in 'kind' (1 row); choose"),
@@ -67,15 +76,17 @@ BAD_TABLES = [
     (HEADER, "t.csv has a header but no rows"),
     (
         HEADER + "1,2,a\n1,2\n",
-        "row 2 has 2 values, but the header has 3 columns (separated by ',')",
+        "expected a value for each of the header's 3, got 2 in row 2 (separated by ',')",
     ),
     (HEADER + GOOD.replace("b", "a"), "column 'class' holds one class only, 'a'"),
+    (HEADER + "1,2,a\n", "column 'class' holds one class only, 'a'"),
     ("class\n" + "a\nb\n" * 5, "t.csv: no column is left to learn from"),
     ("k,class\n" + "1,a\n1,b\n" * 5, "t.csv: no column is left to learn from"),
     ("x,x,class\n" + GOOD, "the name 'x' stands over 2 columns (1, 2): give each column a name of"),
     ("class,z,class\n" + GOOD, "the name 'class' stands over 2 columns (1, 3): give each column a"),
     (HEADER + GOOD + "tall,1,a\n", "column 'x' holds text: row 10 is 'tall'; correct it, or fit"),
     (HEADER + GOOD + '"1,000",1,a\n', "row 10 is '1,000', a number with thousands separators"),
+    (HEADER + GOOD + '"0,5",1,a\n', "'0,5', a number with thousands separators or a decimal comma"),
     (HEADER + GOOD + "inf,1,a\n", "column 'x' holds an infinite number in row 10"),
     ("x,z,class\n" + GOOD.replace("3,", "2020-01-01,"), "column 'x' holds text: row 4 is '2020-"),
     ("d,class\n" + "2020-01-01,a\n2020-01-02,b\n", "column 'd' holds dates or times: row 1 is"),
@@ -100,6 +111,7 @@ def test_wrong_calls(
     run: Run, flowers: Path, model: Path, call: str, status: int, text: str
 ) -> None:
     Path("other.csv").write_text("a,b\n1,2\n")
+    Path("bare.csv").write_text("1.5,2,rose\n2.5,3,lily\n")
     Path("strange.csv").write_text("length,width,kind\n1,2,rose\n1,2,tulip\n")
     Path("gaps.csv").write_text("length,width,kind\n1,2,rose\n1,2,\n")
     Path("empty.csv").write_text("length,width,kind\n,2,rose\n1,2,\n")

@@ -49,6 +49,13 @@ def test_the_model_is_the_same_with_and_without_rows_held_out(run: Run, flowers:
     assert Path("a.safetensors").read_bytes() == Path("b.safetensors").read_bytes()
 
 
+def test_many_classes_are_asked_about_once(run: Run) -> None:
+    Path("t.csv").write_text("x,y\n" + "".join(f"{i},c{i}\n" for i in range(40)))
+    notes = report(run, "t.csv", "--target", "y").notes
+    assert notes[0] == "'y' has 40 classes in 40 rows: is it a class?"
+    assert len(notes) == 3  # and: single rows stay, nothing is held out
+
+
 def test_another_seed_holds_out_other_rows(run: Run, flowers: Path) -> None:
     first, again, other = (
         report(run, flowers, "--target", "kind", "--seed", seed).held_out for seed in (1, 1, 2)

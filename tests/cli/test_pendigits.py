@@ -8,7 +8,8 @@ import pytest
 
 from crossent.cli._options import Kind, Model
 from crossent.cli._training import Network, Task, fit_table
-from crossent.data._tables import Table, read_table
+from crossent.data._table import Table
+from crossent.data._tables import read_table
 from crossent.report import FitReport
 
 from .conftest import Run

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from crossent.cli._preparation import Preparation, Scaling
-from crossent.data._tables import Table
+from crossent.data._table import Table
 
 
 def test_scaling_is_that_of_the_present_values() -> None:

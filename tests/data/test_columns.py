@@ -16,7 +16,7 @@ from crossent.data._columns import (
     match_labels,
     number_matrix,
 )
-from crossent.data._tables import ColumnError, Table, TableError
+from crossent.data._table import ColumnError, Table, TableError
 
 # ---------------------------------------------------------------- columns as numbers
 

@@ -11,8 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from crossent.data import _text_tables
+from crossent.data._table import TableError
 from crossent.data._table_writing import check_writable, whole_file, write_table
-from crossent.data._tables import TableError, read_table
+from crossent.data._tables import read_table
 
 PLAIN = {"x": [1.5, -2.0], "n": [3, 4], "class": ["a", "b"]}
 
@@ -103,12 +105,14 @@ READ_ERRORS = [
     ("t.csv", b"", "t.csv is empty: expected a header line with the names of the columns"),
     ("t.csv", b"\n\r\n", "t.csv is empty"),
     ("t.csv", b"a,b\n", "t.csv has a header but no rows"),
-    ("t.csv", b"a,b\n1,2\n1,2,3\n", "row 2 has 3 values, but the header has 2 columns (separ"),
-    ("t.csv", b"a,b\n1,2\n3\n", "row 2 has 1 values, but the header has 2 columns"),
+    ("t.csv", b"a,b\n1,2\n1,2,3\n", "a value for each of the header's 2, got 3 in row 2 (separ"),
+    ("t.csv", b"a,b\n1,2\n3\n", "a value for each of the header's 2, got 1 in row 2"),
     ("t.csv", b"a,b\n1,\xe9\n", "column 'b' is not UTF-8 text; save the file as UTF-8"),
     ("t.csv", b"a,\xe9\n1,2\n", "the header is not UTF-8 text; save the file as UTF-8"),
     ("t.csv", b"PK\x00\x01,x\n1,2\n", "t.csv is not a text file: it holds zero bytes"),
     ("t.csv", b'a,"b\n1,2\n', "t.csv cannot be read as text: "),
+    ("t.csv.gz", b"a,b\n1,2\n", "t.csv.gz is not compressed as its suffix says, or was cut off; w"),
+    ("t.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 9)[:-9], "t.csv.gz is not compressed as its"),
     ("t.parquet", b"a,b\n1,2\n", "cannot be read as .parquet: it is not a Parquet file, or was"),
     ("t.parquet", b"", "t.parquet cannot be read as .parquet: it is not a Parquet file, or was"),
     ("t.feather", b"a,b\n1,2\n", "cannot be read as .feather: it is not an Arrow or Feather file"),
@@ -158,6 +162,23 @@ def test_a_quote_that_is_never_closed(tmp_path: Path, header: str) -> None:
     )
 
 
+def test_a_label_whose_quote_is_never_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows below it would be gone, unsaid."""
+    rows = ["1,a", '2,"b', "3,a", "4,b"]
+    for end in ("", "\n"):
+        path = write(tmp_path, "x,class\n" + "\n".join(rows) + end)
+        with pytest.raises(TableError, match="'class' holds 'b' in row 2 and the rows below"):
+            read_table(path, text={"class"})
+    monkeypatch.setattr(_text_tables, "_BLOCK_BYTES", 1 << 20)
+    path = write(tmp_path, "x,class\n" + "\n".join(rows + rows[2:] * 400_000))
+    with pytest.raises(TableError, match="a row is longer than 1 MiB; is a quote opened there"):
+        read_table(path, text={"class"})
+    path = write(tmp_path, 'x,n,class\n1,2,"a, of\ntwo lines"\n')
+    assert read_table(path, text={"class"}).columns.column(2).to_pylist() == ["a, of\ntwo lines"]
+
+
 def test_a_header_longer_than_a_field_may_be(tmp_path: Path) -> None:
     """Not a fault where it is many names: then only another separator sees one long name."""
     names = [f"column_{i}" for i in range(20_000)]
@@ -169,7 +190,7 @@ def test_a_header_longer_than_a_field_may_be(tmp_path: Path) -> None:
 
 
 def test_labels_that_are_not_utf8(tmp_path: Path) -> None:
-    with pytest.raises(TableError, match=r"cannot be read as text: .*invalid UTF8"):
+    with pytest.raises(TableError, match=r"column 'class' is not UTF-8 text; save the file as"):
         read_table(write(tmp_path, b"a,class\n1,\xe9\n"), text={"class"})
 
 
@@ -238,3 +259,15 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
         check_writable(tmp_path / "none" / "t.csv")
     with pytest.raises(TableError, match="is a folder: expected the name of a file to write"):
         check_writable(tmp_path)
+
+
+def test_an_error_names_the_file_that_was_to_be_written(tmp_path: Path) -> None:
+    """Not the one that is written beside it."""
+    for path, kind in (
+        (tmp_path / "none" / "t.csv", FileNotFoundError),
+        (tmp_path, IsADirectoryError),
+    ):
+        with pytest.raises(kind) as caught, whole_file(path):
+            pass
+        assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []

@@ -78,7 +78,7 @@ def _report(error: Exception) -> int:
     elif isinstance(error, MemoryError):
         text = f"there is not enough memory: {error}"
     elif isinstance(error, ValueError):  # says itself what was expected, what came, what to do
-        from ..data._tables import ColumnError
+        from ..data._table import ColumnError
 
         text, status = str(error), _WRONG_CALL if isinstance(error, ColumnError) else _FAILED
     else:

@@ -11,7 +11,7 @@ from ._options import CallError, Kind, Missing, Model
 from ._progress import progress
 
 if TYPE_CHECKING:
-    from ..data._tables import Table
+    from ..data._table import Table
 
 __all__ = ["fit"]
 
@@ -131,7 +131,8 @@ def _model_path(output: str | None, data: str | None, test: str | None) -> Path 
 
 def _table(data: str | None, target: str | None) -> tuple[Table, str]:
     """Read the table, or make the demo's: scikit-learn's digits, 8 x 8 pixels each."""
-    from ..data._tables import Table, read_table
+    from ..data._table import Table
+    from ..data._tables import read_table
 
     if data is not None and target is not None:
         with progress(f"reading {data}"):

@@ -40,14 +40,15 @@ def predict(
     path = output_file(output, inputs=(model, data), is_table=True) if output != "-" else None
     with progress(f"predicting {data}"):
         estimator, preparation = open_model(model, missing)
-        inputs, usable, notes = preparation.inputs(read_table(data, least_rows=0))
-        table = _predictions(estimator, inputs, usable, proba)
+        table = read_table(data, text={preparation.target}, least_rows=0)
+        inputs, usable, notes = preparation.inputs(table)
+        predictions = _predictions(estimator, inputs, usable, proba)
     if not usable.all():
         empty = int((~usable).sum())
         notes = (*notes, f"rows with missing values have no prediction: {empty} of {len(usable)}")
     for note in notes:
         typer.echo(f"crossent: note: {note}", err=True)
-    write_table(table, path)
+    write_table(predictions, path)
 
 
 def _predictions(estimator: Any, inputs: Array, usable: Array, proba: bool) -> pa.Table:

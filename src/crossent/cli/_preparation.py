@@ -11,7 +11,7 @@ import numpy as np
 
 from .._typing import Array, Labels
 from ..data._columns import class_values, column, column_labels, number_matrix
-from ..data._tables import ColumnError, Table, TableError
+from ..data._table import ColumnError, Table, TableError
 from ._options import Missing
 
 __all__ = ["Examples", "Preparation", "Scaling", "counted", "examples", "listed"]
@@ -89,7 +89,8 @@ class Preparation:
         lacking = [repr(name) for name in self.columns if name not in table.column_names]
         if lacking:
             raise ColumnError(
-                f"{table.name} lacks columns the model was trained on: {listed(lacking)}"
+                f"{table.name} lacks columns the model was trained on: {listed(lacking)};"
+                f" its columns are {listed([repr(name) for name in table.column_names])}"
             )
         raw = number_matrix(table, self.columns)
         gaps: Array = np.isnan(raw)
@@ -172,10 +173,6 @@ def examples(table: Table, target: str, missing: str, ignore: Sequence[str] = ()
         inputs, labels = inputs[rows], labels[rows]
     if not len(labels):
         raise TableError(f"{table.name}: no row is left, all of them have missing values")
-    constant = np.fmax.reduce(inputs, axis=0) == np.fmin.reduce(inputs, axis=0)
-    columns, inputs = _without(columns, inputs, constant, "constant columns are left out", notes)
-    if not columns:
-        raise TableError(f"{table.name}: no column is left to learn from")
     names = values[labels]
     classes = np.unique(names).tolist()
     if len(classes) < 2:
@@ -183,6 +180,10 @@ def examples(table: Table, target: str, missing: str, ignore: Sequence[str] = ()
             f"{table.name}: column {target!r} holds one class only, {classes[0]!r}: "
             "nothing to tell apart"
         )
+    constant = np.fmax.reduce(inputs, axis=0) == np.fmin.reduce(inputs, axis=0)
+    columns, inputs = _without(columns, inputs, constant, "constant columns are left out", notes)
+    if not columns:
+        raise TableError(f"{table.name}: no column is left to learn from")
     if len(classes) > max(20, len(names) // 2):
         notes.append(f"{target!r} has {len(classes)} classes in {len(names)} rows: is it a class?")
     return Examples(tuple(columns), inputs, names, (*table.notes, *notes))

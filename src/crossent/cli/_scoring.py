@@ -10,7 +10,7 @@ import numpy as np
 
 from .._typing import Array, Labels
 from ..data._columns import column, column_labels, match_labels
-from ..data._tables import Table, TableError
+from ..data._table import Table, TableError
 from ..estimators import load_model
 from ._options import Missing
 from ._preparation import Preparation, counted

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..data._table import TableError
 from ..data._table_writing import check_writable
-from ..data._tables import COMPRESSIONS, TableError, table_format
+from ..data._tables import COMPRESSIONS, table_format
 from ._options import CallError
 
 __all__ = ["MODEL_SUFFIX", "model_file", "output_file"]

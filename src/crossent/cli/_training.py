@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from .._typing import Array, Labels
-from ..data._tables import Table, read_table
+from ..data._table import Table
+from ..data._tables import read_table
 from ..estimators import RBFClassifier, SoftmaxClassifier, save_model
 from ..report import FitReport, Scores
 from ._holdout import held_out_rows
@@ -126,6 +127,7 @@ def _train(network: Network, found: Examples, rows: Array) -> Outcome:
     what = f"training on {counted(len(names), 'row')}"
     with warnings.catch_warnings(record=True) as caught, progress(what) as callback:
         warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", "The number of unique classes")  # `examples` asks that
         estimator = network.estimator(callback).fit(scaled, names)
     texts = {" ".join(str(warning.message).split()): None for warning in caught}
     texts.pop(estimator.result_.reason, None)  # the report has it

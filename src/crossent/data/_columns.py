@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .._typing import Array, Labels
-from ._tables import MISSING, ColumnError, Table, TableError
+from ._table import ColumnError, Table, TableError
+from ._text_tables import MISSING
 
 __all__ = ["class_values", "column", "column_labels", "match_labels", "number_matrix"]
 
 _WHOLE = re.compile(r"(-?(?:0|[1-9]\d{0,17}))(?:\.0*)?")
-_GROUPED = re.compile(r"[+-]?\d{1,3}(?:[,.' \u00a0\u202f]\d{3})+(?:[.,]\d+)?")
+_GROUPED = re.compile(r"[+-]?(?:\d*,\d+|\d{1,3}(?:[,.' \u00a0\u202f]\d{3})+(?:[.,]\d+)?)")
 _MANY = 50  # names in an error text
 
 
@@ -43,6 +44,8 @@ def column(table: Table, name: str) -> pa.ChunkedArray:
     lower = {other.lower(): other for other in names}
     near = get_close_matches(name.lower(), lower, n=1)
     hint = f" (did you mean {lower[near[0]]!r}?)" if near else ""
+    if not near and any(_is_number(other) for other in names):
+        hint = " (is its first line the header with their names?)"
     listed = _listed([repr(other) for other in names])
     raise ColumnError(f"{table.name} has no column {name!r}{hint}; its columns are {listed}")
 

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from ._tables import DELIMITERS, TableError, table_format
+from ._table import TableError
+from ._tables import DELIMITERS, table_format
 from ._whole_file import whole_file
 
 __all__ = ["check_writable", "write_table"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -41,8 +42,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     path = Path(os.path.realpath(path))  # a link stays one
     mode = path.stat().st_mode & 0o777 if path.exists() else None
     beside = path.with_name(f".{uuid.uuid4().hex}{''.join(path.suffixes)}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    os.close(os.open(beside, flags, 0o666 if mode is None else 0o600))
+    _make(beside, path, 0o666 if mode is None else 0o600)
     try:
         yield beside
         if mode is not None:
@@ -55,6 +55,16 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise
     if os.name == "posix":
         _sync(path.parent)  # the rename itself
+
+
+def _make(beside: Path, path: Path, mode: int) -> None:
+    """Make the empty file; an error names the place it is for."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    try:
+        os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _sync(path: Path) -> None:
