@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import crossent as ce
 
@@ -25,6 +26,16 @@ ERRORS = [
     ("text", lambda: ce.softmax(["a"]), TypeError, "logits must hold real numbers"),
     ("longdouble", lambda: ce.softmax(np.zeros(3, np.longdouble)), TypeError, "float64, integers"),
     ("masked array", lambda: ce.softmax(np.ma.zeros(3)), TypeError, "the mask as `where`"),
+    ("sparse", lambda: ce.softmax(sparse.csr_array(Z)), TypeError,
+     r"logits is a sparse csr_array: pass logits.toarray\(\)"),
+    ("sparse target", lambda: ce.cross_entropy(Z, sparse.csr_array(Y)), TypeError, "is a sparse"),
+    ("ragged", lambda: ce.softmax([[1.0, 2.0], [3.0]]), ValueError, "not all of one length"),
+    ("ragged target", lambda: ce.cross_entropy(Z, [[0], [1, 2]]), ValueError, "target is no array"),
+    ("named labels", lambda: ce.cross_entropy(Z, ["a", "b", "a"]), TypeError, "return_inverse"),
+    ("class weights by name", lambda: ce.cross_entropy(Z, T, class_weight={0: 2.0}), TypeError,
+     r"array of 4 numbers, one for each class in their order, got \{0: 2.0\}"),
+    ("balanced", lambda: ce.cross_entropy(Z, T, class_weight="balanced"), TypeError, "'balanced'"),
+    ("masked out", lambda: ce.softmax(Z, out=np.ma.zeros((3, 4))), TypeError, "got MaskedArray"),
     ("axis bool", lambda: ce.softmax(Z, axis=True), TypeError, "one integer, got True"),
     ("masked labels", lambda: ce.cross_entropy(Z, np.ma.array(T)), TypeError, "target is a masked"),
     ("masked binary", lambda: ce.binary_cross_entropy(Z, np.ma.zeros((3, 4), int)), TypeError,
@@ -52,7 +63,8 @@ ERRORS = [
     ("out dtype", lambda: ce.softmax(Z, out=np.zeros((3, 4), "f4")), ValueError, "dtype float64"),
     ("out read-only", lambda: ce.softmax(Z, out=READ_ONLY), ValueError, "out is read-only"),
     ("lse out", lambda: ce.logsumexp(Z, out=np.zeros(4)), ValueError, r"shape \(3,\)"),
-    ("cotangent", lambda: ce.softmax_vjp(Y, [1.0]), ValueError, "probabilities asks for"),
+    ("cotangent", lambda: ce.softmax_vjp(Y, [1.0]), ValueError,
+     r"expected \(3, 4\) for probabilities"),
     ("tangent", lambda: ce.log_softmax_jvp(Z, [1.0]), ValueError, "tangent has shape"),
     ("lse cotangent", lambda: ce.logsumexp_vjp(Z, Z), ValueError, "without the class axis"),
     ("label high", lambda: ce.cross_entropy(Z, [0, 12, 1]), ValueError,

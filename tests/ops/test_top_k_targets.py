@@ -168,7 +168,7 @@ ERRORS = [
     ("float", lambda: call([[0.0, 1.0]] * 3), TypeError, "indices must be integers"),
     ("twice", lambda: call([[0, 1], [2, 2], [1, 0]]), ValueError, "of row 1 name class 2 twice"),
     ("rows", lambda: call([[0, 1]]), ValueError, r"the logits ask for \(3, m\)"),
-    ("shape", lambda: call([[0], [1], [2]]), ValueError, "but indices asks for"),
+    ("shape", lambda: call([[0], [1], [2]]), ValueError, "expected .* for indices"),
     ("negative", lambda: call(p=[[0.1, 0.2], [0.5, -0.5], [0, 0]]), ValueError,
      r"probabilities\[1, 1\] is -0.5: they must be finite"),
     ("nan", lambda: call(p=[[0.1, np.nan]] * 3), ValueError, r"probabilities\[0, 1\] is nan"),

@@ -86,7 +86,17 @@ def as_array(array: ArrayLike, name: str) -> Array:
         return array
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: pass its data, and the mask as `where`")
-    return np.asarray(array)
+    if hasattr(array, "toarray"):  # a sparse matrix: NumPy would take it for one object
+        raise TypeError(f"{name} is a sparse {type(array).__name__}: pass {name}.toarray()")
+    try:
+        return np.asarray(array)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ValueError(
+            f"{name} is no array: its rows are not all of one length; fill them up, and leave out "
+            "what was filled by `where` or ignore_index"
+        ) from None
 
 
 def as_like(array: ArrayLike, logits: Floating, name: str, of: str = "logits") -> Floating:
@@ -99,7 +109,7 @@ def as_like(array: ArrayLike, logits: Floating, name: str, of: str = "logits") -
 def check_same_shape(shape: tuple[int, ...], wanted: tuple[int, ...], name: str, of: str) -> None:
     """Shapes must be equal: nothing is broadcast in silence."""
     if shape != wanted:
-        raise ValueError(f"{name} has shape {shape}, but {of} asks for {wanted}")
+        raise ValueError(f"{name} has shape {shape}, expected {wanted} for {of}")
 
 
 def row_shape(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
@@ -127,7 +137,7 @@ def as_output(
     """Check an array given for the result."""
     if out is None:
         return None
-    if not isinstance(out, np.ndarray):
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
         raise TypeError(f"{name} must be a NumPy array to write into, got {type(out).__name__}")
     if out.shape != shape or out.dtype != dtype:
         raise ValueError(

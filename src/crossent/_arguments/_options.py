@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -63,6 +64,11 @@ def loss_options(
 
 
 def _as_class_weight(class_weight: ArrayLike, n_classes: int) -> Array:
+    if isinstance(class_weight, (str, Mapping)):
+        raise TypeError(
+            f"class_weight must be an array of {n_classes} numbers, one for each class in their "
+            f"order, got {class_weight!r}"
+        )
     weight = as_floating(class_weight, "class_weight").astype(np.float64, copy=False)
     check_same_shape(weight.shape, (n_classes,), "class_weight", f"{n_classes} classes")
     _refuse_bad_weights(weight, "class_weight")

@@ -135,7 +135,8 @@ def _as_labels(array: Array, ignore_index: int | None) -> Target:
     if not is_int64 and array.dtype.kind not in "biu" and array.size:
         raise TypeError(
             f"labels must be integers, but their dtype is {array.dtype}: pass labels.astype(int), "
-            "or targets of the logits' shape if they are probabilities"
+            "or for names their places, numpy.unique(labels, return_inverse=True)[1], or targets "
+            "of the logits' shape if they are probabilities"
         )
     ignored = None
     if ignore_index is not None:
