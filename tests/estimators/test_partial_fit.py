@@ -107,6 +107,8 @@ def test_what_is_refused(digits):
     X, y = digits
     with pytest.raises(ValueError, match="must name all classes"):
         SoftmaxClassifier().partial_fit(X, y)
+    with pytest.raises(ValueError, match="column 1 has values so large that their squares"):
+        SoftmaxClassifier().partial_fit(X * 1e300, y, np.arange(10))
     model = SoftmaxClassifier().partial_fit(X[:100], y[:100], np.arange(10))
     before = model.coef_.copy()
     with pytest.raises(ValueError, match="must stay the same"):

@@ -77,6 +77,24 @@ def test_units_of_the_columns_do_not_matter(kind, moons):
     assert same.mean() > 0.99
 
 
+@pytest.mark.parametrize("size", [2.0**900, 2.0**-900])
+def test_columns_may_be_so_large_or_small_that_their_squares_are_not_numbers(size, moons):
+    X, y = moons
+    plain, other = fitted(X, y, n_centers=8), fitted(X * size, y, n_centers=8)
+    np.testing.assert_allclose(other.decision_function(X * size), plain.decision_function(X))
+    with pytest.raises(ValueError, match="column 1 has values so large that they cannot be added"):
+        fitted(np.column_stack([X[:, 0], 1.7e308 * (X[:, 1] > 0)]), y)
+
+
+def test_without_a_penalty_what_can_be_parted_is_parted():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    y = np.arange(60) % 3
+    X[:, 0] += 4 * y
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fitted(X, y, C=np.inf).score(X, y) == 1.0
+
+
 def test_more_centers_than_distinct_rows_gives_the_distinct_rows():
     X = np.array([[0.0], [1.0], [2.0], [-0.0]] * 5)
     y = np.array([0, 1, 0, 0] * 5)
@@ -184,7 +202,7 @@ def test_the_same_random_state_gives_the_same_model(moons):
     ("options", "words"),
     [
         ({"n_centers": 0}, "n_centers must be 'auto' or a positive integer"),
-        ({"n_centers": "many"}, "n_centers must be one of 'auto'"),
+        ({"n_centers": "many"}, "n_centers must be 'auto' or a positive integer, got 'many'"),
         ({"n_centers": 2.5}, "positive integer"),
         ({"kind": "cubic"}, "kind must be one of 'radial', 'additive'"),
         ({"centers": "mean"}, "centers must be one of 'kmeans', 'random'"),

@@ -295,7 +295,7 @@ def test_parameters_are_checked(options, words):
         (np.ones((120, 3)), {}, "classes=\\["),
         (np.ones((120, 3)), {"classes": ["a", "b"]}, "3 columns"),
         (-np.ones((120, 3)), {"classes": ["a", "b", "c"]}, "row 0 of y holds a negative"),
-        (np.arange(120) % 3, {"classes": [0, 1]}, "y\\[2\\] is"),
+        (np.arange(120) % 3, {"classes": [0, 1]}, "y\\[2\\] is 2, which is none"),
         (np.arange(120) % 3, {"classes": [0, 1, 2, 2]}, "twice"),
         (np.arange(120) % 3, {"sample_weight": -np.ones(120)}, "sample_weight\\[0\\] is -1"),
         (

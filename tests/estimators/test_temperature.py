@@ -322,7 +322,7 @@ Z, LABELS, _ = drawn(n_samples=60, n_classes=3)
         ({"cv": "prefitted"}, LABELS, "cv must be one of 'prefit'"),
         ({"C": 0.0}, LABELS, "C must be positive and finite"),
         ({"cv": 40}, LABELS, "fewer than the 40 folds of cv"),
-        ({}, np.zeros(60), "one class only"),
+        ({}, np.zeros(60), r"one class only \(0.0\)"),
         ({}, np.linspace(0.0, 1.0, 60), "Unknown label type"),
         ({}, np.full((60, 3), 1.0 / 3.0), "class names, one a row"),
         ({"cv": [(np.arange(5, 60), np.arange(5))]}, np.r_[9, LABELS[1:]], "no row of the class"),

@@ -70,7 +70,8 @@ def encode_labels(y: Array, classes: Array) -> Labels:
         row = int(unknown.argmax())
         names = ", ".join(repr(name) for name in classes[:10].tolist())
         more = ", ..." if len(classes) > 10 else ""
-        raise ValueError(f"y[{row}] is {y[row]!r}, which is none of the classes {names}{more}")
+        name = np.asarray(y)[row : row + 1].tolist()[0]
+        raise ValueError(f"y[{row}] is {name!r}, which is none of the classes {names}{more}")
     return labels
 
 

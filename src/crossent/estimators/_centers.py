@@ -37,19 +37,27 @@ _PROCESS = os.getpid()
 
 
 class Moments(NamedTuple):
-    """Weighted mean and variance of each column, and its range, float64 (D,) each."""
+    """Weighted mean and standard deviation of each column, and its range, float64 (D,) each."""
 
     mean: Array
-    variance: Array
+    deviation: Array
     span: Array
 
     def scaled(self, mean: Array, scale: Array) -> Moments:
         """Those of ``(X - mean) / scale``."""
-        return Moments((self.mean - mean) / scale, self.variance / scale**2, self.span / scale)
+        return Moments((self.mean - mean) / scale, self.deviation / scale, self.span / scale)
 
 
 def column_moments(X: Array, sample_weight: Array | None) -> Moments:
-    """Mean, variance and range of the columns, found by blocks of rows."""
+    """Mean, standard deviation and range of the columns, found by blocks of rows.
+
+    Squares are those of ``(x - mean) / range``, so that columns of any unit have them.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of a column cannot be added up in a float64.
+    """
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     total, mean = weight.sum(), np.zeros(X.shape[1])
     low, high = np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf)
@@ -57,13 +65,22 @@ def column_moments(X: Array, sample_weight: Array | None) -> Moments:
     parts = [slice(start, start + block) for start in range(0, len(X), block)]
     for part in parts:
         rows = X[part].astype(np.float64)
-        mean += weight[part] @ rows
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean += weight[part] @ rows
         low, high = np.minimum(low, rows.min(axis=0)), np.maximum(high, rows.max(axis=0))
     mean /= total
-    variance = np.zeros_like(mean)
+    with np.errstate(over="ignore"):
+        span = high - low
+    large = ~(np.isfinite(mean) & np.isfinite(span))
+    if large.any():
+        raise ValueError(
+            f"column {int(large.argmax())} has values so large that they cannot be added up: "
+            "divide it, or leave it out"
+        )
+    unit, variance = np.where(span > 0.0, span, 1.0), np.zeros_like(mean)
     for part in parts:
-        variance += weight[part] @ np.square(X[part] - mean)
-    return Moments(mean, variance / total, high - low)
+        variance += weight[part] @ np.square((X[part] - mean) / unit)
+    return Moments(mean, unit * np.sqrt(variance / total), span)
 
 
 def column_scales(X: Array, sample_weight: Array | None) -> tuple[Array, Array]:
@@ -75,8 +92,8 @@ def column_scales(X: Array, sample_weight: Array | None) -> tuple[Array, Array]:
     A constant column has scale 1.
     """
     moments = column_moments(X, sample_weight)
-    deviation, moving = np.sqrt(moments.variance), moments.span > 0.0
-    scale = np.where(moving, np.sqrt(deviation * moments.span), 1.0)
+    deviation, moving = moments.deviation, moments.span > 0.0
+    scale = np.where(moving, np.sqrt(deviation) * np.sqrt(moments.span), 1.0)
     if moving.any():
         scale[moving] *= np.sqrt(np.mean(np.square(deviation[moving] / scale[moving])))
     return moments.mean.astype(X.dtype), scale.astype(X.dtype)
@@ -150,7 +167,7 @@ def first_beta(moments: Moments, centers: Array, kind: str) -> Array:
         with _openmp():
             found = NearestNeighbors(n_neighbors=near).fit(centers).kneighbors()[0]
         squares = np.square(found, dtype=np.float64).mean(axis=1)
-    apart = moments.variance + np.square(centers - moments.mean).mean(axis=0)
+    apart = np.square(moments.deviation) + np.square(centers - moments.mean).mean(axis=0)
     squares = np.where(squares > 0.0, squares, 0.5 * apart.sum())
     if kind == "additive":
         squares /= centers.shape[1]

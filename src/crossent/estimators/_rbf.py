@@ -180,8 +180,11 @@ class RBFClassifier(PartialFit):
     def _check_own_parameters(self) -> None:
         number = self.n_centers
         if isinstance(number, str):
-            check_choice(number, ("auto",), "n_centers")
-        elif not isinstance(number, numbers.Integral) or isinstance(number, bool) or number < 1:
+            wrong = number != "auto"
+        else:
+            whole = isinstance(number, numbers.Integral) and not isinstance(number, bool)
+            wrong = not whole or number < 1
+        if wrong:
             raise ValueError(f"n_centers must be 'auto' or a positive integer, got {number!r}")
         check_choice(self.kind, ("radial", "additive"), "kind")
         checked_flag(self.train_centers, "train_centers")

@@ -180,11 +180,14 @@ def whitened(
 def column_coordinates(rows: Any, *, centred: bool) -> Coordinates:
     """Coordinates in which each column is centred and of variance one, as these rows show it.
 
-    A column that does not vary in them is taken as it is.
+    A column that does not vary in them is taken as it is; squares that are too large for a float64
+    are a ValueError.
     """
     share = np.full(rows.shape[0], 1.0 / rows.shape[0])
     mean = weighted_mean(rows, share) if centred else np.zeros(rows.shape[1])
     variance = centred_moments(rows, mean, share, full=False)
+    if not np.isfinite(variance).all():
+        _refuse(variance)
     least = 1e-12 * np.square(mean)
     scale = np.sqrt(np.where(variance > least, variance, 1.0))
     return Coordinates(mean, 1.0 / scale, np.square(scale), 1.0)

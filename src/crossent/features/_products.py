@@ -19,13 +19,13 @@ def weighted_mean(phi: Any, mass: Array) -> Array:
 
 def centred_moments(phi: Any, mean: Array, mass: Array, *, full: bool) -> Array:
     """sum_i m_i (phi_i - mean)(phi_i - mean)^T, float64 (n, n), or its diagonal (n,)."""
-    if is_sparse(phi):
-        squares = phi.copy()
-        squares.data = np.square(squares.data)
-        sums = np.asarray(squares.T @ mass) + float(mass.sum()) * np.square(mean)
-        return np.maximum(sums - 2.0 * mean * np.asarray(phi.T @ mass), 0.0)
-    rows = phi - mean.astype(phi.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses what is not finite
+        if is_sparse(phi):
+            squares = phi.copy()
+            squares.data = np.square(squares.data)
+            sums = np.asarray(squares.T @ mass) + float(mass.sum()) * np.square(mean)
+            return np.maximum(sums - 2.0 * mean * np.asarray(phi.T @ mass), 0.0)
+        rows = phi - mean.astype(phi.dtype)
         if not full:
             return mass @ np.square(rows)
         rows *= np.sqrt(mass).astype(phi.dtype)[:, None]

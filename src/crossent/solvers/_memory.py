@@ -43,9 +43,13 @@ class Memory:
         self._order.clear()
 
     def add(self, step: Array, change: Array) -> None:
-        """Remember a pair, and forget the oldest; one without positive curvature is left out."""
+        """Remember a pair, and forget the oldest.
+
+        Left out is one without positive curvature, or whose squares are beyond a float64.
+        """
         own, square = float(step @ change), float(change @ change)
-        if not own > np.finfo(np.float64).eps * square or not np.isfinite(square):
+        number = np.finfo(np.float64)
+        if not (own > number.eps * square and number.tiny * own < square < np.inf):
             return
         size = len(self._sy)
         place = self._order.pop(0) if len(self._order) == size else len(self._order)
