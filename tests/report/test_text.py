@@ -36,6 +36,13 @@ def test_a_fit() -> None:
     ]
 
 
+def test_one_is_one() -> None:
+    report = replace(fit(), n_rows=1, n_columns=1, n_iterations=1)
+    assert printed(report).startswith("t.csv: 1 row, 1 column, 3 classes in 'kind'\n")
+    assert "\nsoftmax regression, 1 iteration: it" in printed(report)
+    assert printed(replace(evaluation(), n_rows=1)).startswith("t.csv: 1 row, 4 classes in m")
+
+
 def test_long_names_are_not_cut() -> None:
     name = "deep/" * 40 + "t.csv"
     assert name in printed(replace(fit(), data=name, model_file=name)).splitlines()[-1]
@@ -49,6 +56,13 @@ def test_an_evaluation() -> None:
         "note: é said",
         "",
         "accuracy 50.00 %   log loss 0.7358",
+        "calibration error 0.2833, between 0.0000 and 0.6726; Brier score 0.4500",
+        "",
+        "probability     rows   said  came true   95 % interval",
+        "0.000 to 0.500     2  0.500      0.000  0.000 to 0.658",
+        "0.500 to 0.600     2  0.600      0.500  0.095 to 0.905",
+        "0.600 to 0.700     1  0.700      1.000  0.207 to 1.000",
+        "0.700 to 0.800     1  0.800      1.000  0.207 to 1.000",
         "",
         "class  rows    recall  precision",
         "a         2   50.00 %    33.33 %",

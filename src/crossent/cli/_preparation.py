@@ -12,9 +12,10 @@ import numpy as np
 from .._typing import Array, Labels
 from ..data._columns import class_values, column, column_labels, number_matrix
 from ..data._table import ColumnError, Table, TableError
+from ..report._spelling import counted
 from ._options import Missing
 
-__all__ = ["Examples", "Preparation", "Scaling", "counted", "examples", "listed"]
+__all__ = ["Examples", "Preparation", "Scaling", "examples", "listed"]
 
 _NAMELESS = re.compile(r"(Unnamed: \d+|__index_level_\d+__)?")  # as pandas spells no name
 
@@ -193,12 +194,6 @@ def listed(names: Sequence[str], most: int = 12) -> str:
     """Join names for a sentence, the first dozen of them."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def counted(count: int, thing: str) -> str:
-    """Say how many things: ``1 row``, ``2 rows``."""
-    plural = thing + ("es" if thing.endswith("s") else "s")
-    return f"{count} {thing if count == 1 else plural}"
 
 
 def _columns(table: Table, target: str, ignore: Sequence[str]) -> tuple[list[str], list[str]]:

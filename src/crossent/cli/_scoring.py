@@ -12,8 +12,9 @@ from .._typing import Array, Labels
 from ..data._columns import column, column_labels, match_labels
 from ..data._table import Table, TableError
 from ..estimators import load_model
+from ..report._spelling import counted
 from ._options import Missing
-from ._preparation import Preparation, counted
+from ._preparation import Preparation
 
 __all__ = ["labelled_rows", "open_model"]
 

@@ -15,9 +15,10 @@ from ..data._table import Table
 from ..data._tables import read_table
 from ..estimators import RBFClassifier, SoftmaxClassifier, save_model
 from ..report import FitReport, Scores
+from ..report._spelling import counted
 from ._holdout import held_out_rows
 from ._options import Kind, Model
-from ._preparation import Examples, Preparation, Scaling, counted, examples, listed
+from ._preparation import Examples, Preparation, Scaling, examples, listed
 from ._progress import progress
 from ._scoring import labelled_rows
 

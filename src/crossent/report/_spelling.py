@@ -1,10 +1,22 @@
-"""Decimal numbers made short enough to read."""
+"""Numbers spelled: how many of what, and decimal ones made short enough to read."""
 
 from __future__ import annotations
 
 import math
 
-__all__ = ["short", "short_ulp"]
+__all__ = ["counted", "short", "short_ulp"]
+
+
+def counted(count: int, thing: str) -> str:
+    """Say how many things.
+
+    Examples
+    --------
+    >>> counted(1, "class"), counted(2, "class"), counted(0, "row")
+    ('1 class', '2 classes', '0 rows')
+    """
+    plural = thing + ("es" if thing.endswith("s") else "s")
+    return f"{count} {thing if count == 1 else plural}"
 
 
 def short(number: str | float, digits: int) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ._console import print_parts, table
 from ._record import EvaluationReport, FitReport, Scores
+from ._spelling import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,11 +29,11 @@ def print_fit(report: FitReport, console: Console | None = None) -> None:
     """
     print_parts(
         console,
-        f"{report.data}: {report.n_rows} rows, {report.n_columns} columns,"
+        f"{report.data}: {counted(report.n_rows, 'row')}, {counted(report.n_columns, 'column')},"
         f" {report.n_classes} classes in {report.target!r}",
         *(f"note: {note}" for note in report.notes),
         "",
-        f"{report.model}, {report.n_iterations} iterations: {report.reason}",
+        f"{report.model}, {counted(report.n_iterations, 'iteration')}: {report.reason}",
         _score_table(report),
         *([f"model: {report.model_file}"] if report.model_file else ["model: not written (no -o)"]),
     )
@@ -59,7 +60,8 @@ def print_evaluation(report: EvaluationReport, console: Console | None = None) -
     hidden = len(report.classes) - _MOST_CLASSES
     print_parts(
         console,
-        f"{report.data}: {report.n_rows} rows, {report.n_classes} classes in {report.model_file}",
+        f"{report.data}: {counted(report.n_rows, 'row')}, {report.n_classes} classes in"
+        f" {report.model_file}",
         *(f"note: {note}" for note in report.notes),
         "",
         f"accuracy {_share(report.accuracy)}   log loss {_loss(report.log_loss)}",
