@@ -133,10 +133,11 @@ def _refuse_ignore_index(ignore_index: int | None) -> None:
 def _as_labels(array: Array, ignore_index: int | None) -> Target:
     is_int64 = array.dtype == _LABELS
     if not is_int64 and array.dtype.kind not in "biu" and array.size:
+        names = ", or for names numpy.unique(labels, return_inverse=True)[1]"
         raise TypeError(
-            f"labels must be integers, but their dtype is {array.dtype}: pass labels.astype(int), "
-            "or for names their places, numpy.unique(labels, return_inverse=True)[1], or targets "
-            "of the logits' shape if they are probabilities"
+            f"labels must be integers, but their dtype is {array.dtype}: pass labels.astype(int)"
+            f"{names if array.dtype.kind in 'OSU' else ''}, "
+            "or targets of the logits' shape if they are probabilities"
         )
     ignored = None
     if ignore_index is not None:
