@@ -261,6 +261,13 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
         check_writable(tmp_path)
 
 
+def test_a_read_only_file_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, "x\n1\n")
+    monkeypatch.setattr(os, "access", lambda place, mode: place != path)  # root may do anything
+    with pytest.raises(TableError, match=r"t\.csv is read-only: name another file, or make it"):
+        check_writable(path)
+
+
 def test_an_error_names_the_file_that_was_to_be_written(tmp_path: Path) -> None:
     """Not the one that is written beside it."""
     for path, kind in (

@@ -28,13 +28,15 @@ def check_writable(path: Path) -> None:
     Raises
     ------
     TableError
-        If the folder does not exist or may not be written to, or the path is a folder, a device
-        or a pipe.
+        If the folder does not exist or may not be written to, or the path is a folder, a device,
+        a pipe or a file that is read-only.
     """
     if path.is_dir():
         raise TableError(f"{path} is a folder: expected the name of a file to write")
     if path.exists() and not path.is_file():
         raise TableError(f"{path} is a device or a pipe: expected the name of a file to write")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise TableError(f"{path} is read-only: name another file, or make it writable")
     if not path.parent.is_dir():
         raise TableError(f"{path} cannot be written: there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK):
