@@ -183,7 +183,7 @@ def checked_folds(cv: Any, names: Array, classes: Array) -> Any:
     """
     if len(classes) < 2:
         raise ValueError(
-            f"y has rows of one class only ({classes.tolist()[0]!r}): "
+            f"y has rows of one class only ({', '.join(map(repr, classes.tolist()))}): "
             "a classifier needs samples of at least 2 classes in the data"
         )
     if not (cv is None or isinstance(cv, numbers.Integral)):
