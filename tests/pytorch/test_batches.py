@@ -7,6 +7,7 @@ from torch.func import grad, hessian, jvp, vmap
 import crossent as ce
 import crossent.torch as ct
 from crossent import ops
+from crossent.torch import _batched_losses
 from tests.pytorch.operations import BENT, CASES, FEW, LABELS, WHERE, names
 
 SIZE = 3
@@ -88,10 +89,12 @@ def test_members_of_a_batch_of_losses(varied, options):
     close(together, by_themselves(grad(lambda *g: loss(*g).square().sum()), (0, dim), Z, values))
 
 
+@pytest.mark.parametrize("most", [1 << 22, 50, 1], ids=["together", "by two", "one by one"])
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("mapped", [(0, None, None), (0, 0, 0), (None, 0, None), (None, None, 0)])
-def test_members_of_a_batch_of_layers(mapped, options):
+def test_members_of_a_batch_of_layers(mapped, options, most, monkeypatch):
     """With inputs, weights or biases of their own; gradients of each and of all."""
+    monkeypatch.setattr(_batched_losses, "_MOST_LOGITS", most)
     x, weight, bias = LAYER
     given = [
         value if dim is None else torch.stack([value, 2 * value, value.flip(0)])
@@ -209,6 +212,27 @@ def test_a_batch_of_losses_is_one_call(monkeypatch):
     z, labels = normal(1000, 4), integers(4, 1000)
     vmap(grad(ct.cross_entropy))(z, labels)
     assert calls == [(1000, 4)]
+
+
+def test_gradients_of_a_layer_for_single_samples_are_one_call(monkeypatch):
+    """As many gradients of the weight as samples, and no logits but theirs."""
+    calls, real = [], ops.cross_entropy_value_and_grad
+
+    def spy(logits, *args, **kwargs):
+        calls.append(logits.shape)
+        return real(logits, *args, **kwargs)
+
+    monkeypatch.setattr(ops, "cross_entropy_value_and_grad", spy)
+    x, weight, labels = normal(100, 5), normal(4, 5), integers(4, 100)
+    x[3] = torch.nan  # of a row that is ignored
+    labels[3] = -100
+    of = grad(lambda weight, x, t: ct.linear_cross_entropy(x, weight, t, ignore_index=-100,
+                                                           reduction="sum"))  # fmt: skip
+    found = vmap(of, in_dims=(None, 0, 0))(weight, x, labels)
+    assert calls == [(100, 4)]
+    leaf = weight.clone().requires_grad_()
+    ct.linear_cross_entropy(x, leaf, labels, ignore_index=-100, reduction="sum").backward()
+    close(found.sum(0), leaf.grad)
 
 
 def test_labels_out_of_range_are_found_in_a_batch():

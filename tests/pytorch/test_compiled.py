@@ -7,7 +7,7 @@ from torch.autograd import forward_ad
 
 import crossent.torch as ct
 from crossent.torch import nn as ct_nn
-from crossent.torch._cross_entropy import _BINARY, _CROSS_ENTROPY
+from crossent.torch._cross_entropy import _BINARY, CROSS_ENTROPY
 from crossent.torch._linear_cross_entropy import _LINEAR
 from crossent.torch._loss import loss_arguments
 from tests.pytorch.operations import CASES, FEATURES, LINEAR, LOSSES, SOFTMAXES, TENSORS, names
@@ -152,7 +152,7 @@ def test_forward_mode_of_a_bare_operator_is_refused():
 
 
 FAMILIES = {
-    "cross_entropy": _CROSS_ENTROPY,
+    "cross_entropy": CROSS_ENTROPY,
     "binary_cross_entropy": _BINARY,
     "linear_cross_entropy": _LINEAR,
 }

@@ -6,7 +6,7 @@ import torch
 import crossent.torch as ct
 from crossent import TopKTargets
 from crossent.torch import _row_blocks
-from crossent.torch._cross_entropy import _BINARY, _CROSS_ENTROPY
+from crossent.torch._cross_entropy import _BINARY, CROSS_ENTROPY
 from crossent.torch._linear_cross_entropy import _LINEAR
 from crossent.torch._loss import loss_arguments
 from tests.pytorch.operations import (
@@ -22,7 +22,7 @@ from tests.pytorch.operations import (
 )
 
 FAMILIES = {
-    "cross_entropy": _CROSS_ENTROPY,
+    "cross_entropy": CROSS_ENTROPY,
     "binary_cross_entropy": _BINARY,
     "linear_cross_entropy": _LINEAR,
 }
@@ -87,7 +87,7 @@ def slope_of_slope(case, x, v):
 
 def on_device(logits, labels, **options):
     loss = loss_arguments(logits, labels, -1, **options)
-    value, (gradient,) = _CROSS_ENTROPY.on_device.value_and_grad((logits,), loss, [True])
+    value, (gradient,) = CROSS_ENTROPY.on_device.value_and_grad((logits,), loss, [True])
     return value, gradient
 
 
@@ -109,7 +109,7 @@ def test_nothing_cancels():
 def test_edges_are_those_of_the_kernels(row, target):
     z = torch.tensor([row, [0.0, 1.0, 2.0]])
     target = target.expand(2, *target.shape[1:])
-    due = _CROSS_ENTROPY.on_cpu.value_and_grad(
+    due = CROSS_ENTROPY.on_cpu.value_and_grad(
         (z,), loss_arguments(z, target, -1, reduction="sum"), [True])  # fmt: skip
     value, gradient = on_device(z, target, reduction="sum")
     torch.testing.assert_close(value, due[0], equal_nan=True)

@@ -7,11 +7,13 @@ losses not reduced. A member's sum or mean is then in the weights of its rows, a
 from __future__ import annotations
 
 import math
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 
 from .._arguments import as_normalizer, check_choice
+from ._batched_layers import in_parts
 from ._joined import joined, joined_mask, joined_or_none
 from ._loss import LossArguments
 from ._tensors import float_dtype, has_numbers
@@ -19,6 +21,7 @@ from ._tensors import float_dtype, has_numbers
 __all__ = ["all_at_once"]
 
 _N_LOSS = len(LossArguments._fields)
+_MOST_LOGITS = 1 << 22  # of members whose layers are taken together
 
 
 def all_at_once(
@@ -27,39 +30,78 @@ def all_at_once(
     """What an operator of a loss gives for a batch; None where its members cannot share a call.
 
     The operator's rules say what it takes and gives: "x" is like the primals, of which the first
-    has the rows and the others, "w", are a layer; "g" is like the loss.
+    has the rows and the others, "w", are a layer; "g" is like the loss. Where members differ in
+    their layers, or in its gradients, ``of_layers`` of the rules goes by all their logits.
     """
     rules, n = operator.rules, operator.rules.family.n
-    takes, gives = (kinds.replace("x", "x" + "w" * (n - 1)) for kinds in (rules.takes, rules.gives))
-    end = len(takes)
-    loss = LossArguments(*args[end : end + _N_LOSS])
-    loss_dims: Any = LossArguments(*in_dims[end : end + _N_LOSS])
+    end = len(rules.takes.replace("x", "x" * n))
+    loss, of_loss = (LossArguments(*each[end : end + _N_LOSS]) for each in (args, in_dims))
     rest = args[end + _N_LOSS :]
     if n > 1 and rules.gives == "gx":
         rest = ([False] * n,)  # a layer's gradients wait for the cotangents of the rows
     needs = rest[0] if rest else []
-    layers = [dim for kind, dim in zip(takes, in_dims, strict=False) if kind == "w"]
-    if any(dim is not None for dim in layers) or any(needs[1:]) or _alone(loss, loss_dims):
+    if _alone(loss, of_loss):
         return None
-    first = joined(args[0], in_dims[0], size)
-    reduced, dtype = loss.reduction != "none", float_dtype(first)
-    wide = torch.float32 if reduced and dtype.itemsize == 2 else first.dtype
-    loss = _joined_loss(loss, loss_dims, size, first.ndim)
-    rows = rules.family.on_cpu.row_shape((first, *args[1:n]), loss)
-    loss, scale = _of_rows(loss, rows)
-    tensors = [
-        _taken(*each, size, wide, rows if reduced else None)
-        for each in zip(takes, args, in_dims, strict=False)
-    ]
-    made = operator(*tensors, *loss, *rest)
-    several = made if isinstance(made, tuple) else (made,)
-    there = [True] * gives.count("g") + list(needs)  # the others are empty, and not a batch
-    results = [
-        _given(kind, result, dtype, scale if here else None, len(rows) if reduced else 1)
-        for kind, result, here in zip(gives, several, there, strict=True)
-    ]
-    dims = [0 if here else None for here in there]
-    return (tuple(results), tuple(dims)) if isinstance(made, tuple) else (results[0], dims[0])
+    takes = rules.takes.replace("x", "x" + "w" * (n - 1))
+    layers = [dim for kind, dim in zip(takes, in_dims, strict=False) if kind == "w"]
+    if not (any(dim is not None for dim in layers) or any(needs[1:])):
+        call = _Call(rules, size, loss, of_loss, needs, narrow=loss.reduction != "none")
+        return call.made(takes, in_dims, args, lambda x, loss: operator(*x, *loss, *rest))
+    if not rules.has_layers(args):
+        return None
+    logits = _logits_of_member(args[:n], in_dims[:n])
+    if logits > _MOST_LOGITS:
+        return None
+    step = max(1, _MOST_LOGITS // max(1, logits))
+    if size > step:
+        of = partial(all_at_once, operator)
+        return in_parts(lambda length, part: of(length, in_dims, part), size, step, in_dims, args)
+    call = _Call(rules, size, loss, of_loss, needs, narrow=True)
+    return call.made(takes, in_dims, args, lambda x, loss: rules.of_layers(x, loss, needs))
+
+
+def _logits_of_member(primals: Any, dims: Any) -> int:
+    """How many logits a member of a layer has."""
+    inputs, weight, *_ = (
+        tensor if dim is None else tensor.select(dim, 0)
+        for tensor, dim in zip(primals[:2], dims[:2], strict=True)
+    )
+    return inputs.numel() // max(1, inputs.shape[-1]) * len(weight)
+
+
+class _Call(NamedTuple):
+    """One call for a batch of losses."""
+
+    rules: Any
+    size: int
+    loss: LossArguments
+    dims: Any  # of the loss
+    needs: Any
+    narrow: bool  # whether tensors of 16 bits must be wider, for sums or for logits
+
+    def made(self, takes: str, in_dims: Any, args: Any, of: Any) -> tuple[Any, Any]:
+        """The results of ``of(tensors, loss)``, and where each has its members."""
+        n, reduced = self.rules.family.n, self.loss.reduction != "none"
+        first = joined(args[0], in_dims[0], self.size)
+        dtype = float_dtype(first)
+        wide = torch.float32 if self.narrow and dtype.itemsize == 2 else first.dtype
+        loss = _joined_loss(self.loss, self.dims, self.size, first.ndim)
+        rows = self.rules.family.on_cpu.row_shape((first, *args[1:n]), loss)
+        loss, scale = _of_rows(loss, rows)
+        tensors = [
+            _taken(*each, self.size, wide, rows if reduced else None)
+            for each in zip(takes, args, in_dims, strict=False)
+        ]
+        made = of(tensors, loss)
+        several = made if isinstance(made, tuple) else (made,)
+        gives = self.rules.gives.replace("x", "x" * n)
+        there = [True] * gives.count("g") + list(self.needs)  # the others are empty, no batch
+        results = [
+            _given(kind, result, dtype, scale if here else None, len(rows) if reduced else 0)
+            for kind, result, here in zip(gives, several, there, strict=True)
+        ]
+        dims = [0 if here else None for here in there]
+        return (tuple(results), tuple(dims)) if isinstance(made, tuple) else (results[0], dims[0])
 
 
 def _taken(
@@ -74,7 +116,7 @@ def _taken(
     if tensor is None:
         return None
     if kind == "w":
-        return tensor.to(dtype)
+        return (tensor if dim is None else tensor.movedim(dim, 0)).to(dtype)
     tensor = joined(tensor, dim, size)
     if kind == "x":
         return tensor.to(dtype)
@@ -84,10 +126,10 @@ def _taken(
 def _given(
     kind: str, result: torch.Tensor, dtype: torch.dtype, scale: torch.Tensor | None, ndim: int
 ) -> torch.Tensor:
-    """One result of all members: what is like the loss is summed over a member's rows."""
+    """One result of all members; a reduced loss of rows in ``ndim`` dimensions is summed."""
     if kind == "g" and ndim > 1:
         result = result.sum(tuple(range(1, ndim)))
-    elif kind != "g":
+    elif kind == "x" or ndim == 0:
         result = result.to(dtype)
     if scale is None:
         return result

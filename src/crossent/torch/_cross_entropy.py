@@ -23,9 +23,9 @@ from ._over_ranks import loss_over_ranks, with_common_divisor
 from ._row_blocks import GivenLogits
 from ._sharded import local_part
 
-__all__ = ["binary_cross_entropy", "cross_entropy"]
+__all__ = ["CROSS_ENTROPY", "binary_cross_entropy", "cross_entropy"]
 
-_CROSS_ENTROPY = LossOperators("cross_entropy", ("logits",), CrossEntropy(), DeviceCrossEntropy())
+CROSS_ENTROPY = LossOperators("cross_entropy", ("logits",), CrossEntropy(), DeviceCrossEntropy())
 _BINARY = LossOperators(
     "binary_cross_entropy", ("logits",), BinaryCrossEntropy(), DeviceBinaryCrossEntropy()
 )
@@ -107,7 +107,7 @@ def cross_entropy(
         return loss_over_ranks(source_of, (logits,), loss, process_group, data_group)
     if data_group is not None:
         loss = with_common_divisor(loss, tuple(logits.shape), data_group)
-    return _value(_CROSS_ENTROPY, logits, loss)
+    return _value(CROSS_ENTROPY, logits, loss)
 
 
 def binary_cross_entropy(

@@ -8,6 +8,7 @@ import torch
 
 from .._arguments import TopKTargets
 from .._typing import ArrayLike
+from ._cross_entropy import CROSS_ENTROPY
 from ._device_losses import DeviceLinearCrossEntropy
 from ._loss import LossKeywords, loss_arguments
 from ._loss_operators import LossOperators
@@ -24,6 +25,7 @@ _LINEAR = LossOperators(
     ("inputs", "weight", "bias"),
     LinearCrossEntropy(),
     DeviceLinearCrossEntropy(),
+    of_logits=CROSS_ENTROPY,
 )
 
 

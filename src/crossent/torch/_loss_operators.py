@@ -71,10 +71,16 @@ class LossOperators:
     """The operators of one loss of the primals: ``loss`` calls ``value``, which leads to others."""
 
     def __init__(
-        self, name: str, primals: tuple[str, ...], on_cpu: LossFormulas, on_device: Any
+        self,
+        name: str,
+        primals: tuple[str, ...],
+        on_cpu: LossFormulas,
+        on_device: Any,
+        of_logits: Any = None,
     ) -> None:
         self.names, self.n = primals, len(primals)
         self.on_cpu, self.on_device = on_cpu, on_device
+        self.of_logits = of_logits  # of a layer: the operators of its logits
         self.eager = eager_function(name)
         self.value = Operator(ValueRules(name, self))
         self.vjp = Operator(VjpRules(name, self))

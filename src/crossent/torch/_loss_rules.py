@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import torch
+from torch._C._autograd import (
+    _get_current_graph_task_keep_graph as _graph_is_kept,  # pyright: ignore
+)
 
+from ._batched_layers import LayersOfMembers
 from ._batched_losses import all_at_once
 from ._loss import LossArguments
 from ._operator import is_final, primals_of
@@ -52,7 +56,7 @@ def is_one(g: torch.Tensor) -> bool:
 
 def graph_is_kept() -> bool:
     """Whether a backward pass may come again, so that what is saved must not be given away."""
-    return torch._C._autograd._get_current_graph_task_keep_graph()
+    return _graph_is_kept()
 
 
 def known(gradients: Tensors, primals: Tensors, needs: Needs) -> bool:
@@ -107,6 +111,10 @@ class LossRules:
         """The members of a batch in one call, None where that cannot be."""
         return all_at_once(operator, size, in_dims, args)
 
+    def has_layers(self, args: Any) -> bool:
+        """Whether ``of_layers`` gives the result of these arguments for layers of members."""
+        return False
+
     def saved(self, ctx: Any, tensors: tuple[Any, ...]) -> tuple[Saved, tuple[Any, ...]]:
         """What was kept, and the others."""
         end = self.n + LossArguments.N_TENSORS
@@ -155,6 +163,16 @@ class ValueRules(LossRules):
                 raise not_differentiated(name)
         value = self.family.jvp(*saved.primals, *tangents[: self.n], *saved.loss)
         return value, *(None,) * self.n
+
+    def has_layers(self, args: Any) -> bool:
+        """Of every layer."""
+        return True
+
+    def of_layers(self, tensors: Tensors, loss: LossArguments, needs: Needs) -> Any:
+        """E of the members' logits."""
+        z = LayersOfMembers(tensors).logits
+        value = self.family.of_logits.value(z, *loss, [False])[0]
+        return value, *(nothing(value) for _ in needs)
 
 
 class VjpRules(LossRules):
@@ -214,6 +232,18 @@ class VjpRules(LossRules):
             along_g = self.family.product(saved, unknown, tangents[self.n], ctx.needs)
         made = tuple(map(_sum, along_x, along_g))
         return made[0] if self.n == 1 else made
+
+    def has_layers(self, args: Any) -> bool:
+        """Where G is not known already."""
+        primals, _, gradients, _ = self.split(args)
+        return not known(gradients, primals, args[-1])
+
+    def of_layers(self, tensors: Tensors, loss: LossArguments, needs: Needs) -> Any:
+        """g G by the gradient of the members' logits."""
+        layers, g = LayersOfMembers(tensors[: self.n]), tensors[self.n]
+        assert g is not None
+        of_logits = self.family.of_logits.vjp(layers.logits, g, nothing(g), *loss, [True])
+        return self.family.packed(layers.gradients(of_logits, needs), g)
 
 
 class JvpRules(LossRules):

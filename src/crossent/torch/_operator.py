@@ -56,7 +56,7 @@ class Operator:
             if _functionally_differentiated():
                 torch._dynamo.graph_break(msg=_NOT_IN_A_GRAPH)
             return self.registered(*args)
-        if is_final(*(arg for arg in args if isinstance(arg, torch.Tensor))):
+        if is_final(*[arg for arg in args if isinstance(arg, torch.Tensor)]):
             return self.rules.compute(*args)
         if torch._C._are_functorch_transforms_active():
             return self.functional.apply(*args)
@@ -147,8 +147,10 @@ def differentiated_further() -> bool:
 
 def is_final(*tensors: torch.Tensor) -> bool:
     """Whether a result on the CPU is only a number: nobody traces, differentiates or batches it."""
-    return (
-        not differentiated_further()
-        and is_plain(*tensors)
-        and all(tensor.is_cpu for tensor in tensors)
-    )
+    if forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active():
+        return False
+    recorded = torch.is_grad_enabled()
+    for tensor in tensors:  # a loop: it stands in the way of every small call
+        if not (is_plain(tensor) and tensor.is_cpu) or (recorded and tensor.requires_grad):
+            return False
+    return True

@@ -47,11 +47,9 @@ def has_numbers(tensor: torch.Tensor) -> bool:
 
 def array_of(tensor: torch.Tensor) -> Array:
     """A view of a CPU tensor; NumPy knows bfloat16 by ml_dtypes."""
-    if tensor.requires_grad:
-        tensor = tensor.detach()
     if tensor.dtype is _BFLOAT16:
-        return tensor.view(torch.int16).numpy().view(_bfloat16())
-    return tensor.numpy()
+        return tensor.detach().view(torch.int16).numpy().view(_bfloat16())
+    return tensor.numpy(force=tensor.requires_grad)  # which detaches, and copies nothing here
 
 
 def parameter_array(tensor: torch.Tensor | None) -> Any:
