@@ -71,7 +71,7 @@ INLINE Vec<Compute<T>> maxima(const Batch<T>& batch) {
   return fold_lanes(parts, [](V a, V b) INLINED { return larger(a, b); });
 }
 
-// ---------------------------------------------------------------- exponentials
+// ---------------------------------------------------------------- where exponentials wait
 
 // Where the exponentials of a batch wait: beside its results, whose memory may still be on its way, or in
 // them where they are too many. Results that pass the caches by are no place to wait in: a long row has
@@ -86,6 +86,7 @@ struct Kept {
   const int64_t count;
   C* const long_row;  // or null
   const bool streamed;
+  int careful = 0;  // batches to come whose numbers are not expected to be near 0
   alignas(64) C numbers[kLongest + Batch<T>::kRows * kLanes<C>];
 
   INLINE Kept(int64_t count, bool streamed)
@@ -101,6 +102,10 @@ struct Kept {
     C* const first = holds(count) ? numbers : kNarrow || streamed ? long_row : (C*)out;  // one row, if too long
     return [first, apart = stride()](int r) INLINED { return first ? first + r * apart : nullptr; };
   }
+  INLINE bool be_careful() {
+    careful = 8;
+    return true;
+  }
   // Results that are on their way while the exponentials are computed, or null.
   INLINE const T* expected(const T* out) const { return streamed ? nullptr : out; }
 
@@ -109,11 +114,16 @@ struct Kept {
   INLINE size_t bytes() const { return size_t(stride()) * sizeof(C); }
 };
 
+// ---------------------------------------------------------------- sums
+
 // The running sums of the rows of a batch, folded once for all of them.
 template <class C>
 struct BatchSums {
-  F64 high[kLanes<C>] = {}, low[kLanes<C>] = {};
+  F64 high[kLanes<C>], low[sizeof(C) == 8 ? kLanes<C> : 1];
 
+  INLINE explicit BatchSums(int rows) {
+    for (int r = rows; r < kLanes<C>; ++r) high[r] = low[sizeof(C) == 8 ? r : 0] = F64{};
+  }
   INLINE void put(int r, const Sum<float>& sum) { high[r] = sum.first + sum.second; }
   INLINE void put(int r, const Sum<double>& sum) {
     high[r] = sum.sum;
@@ -135,11 +145,11 @@ struct BatchSums {
   }
 };
 
-// term(k, n) over a row. Pairs of vectors are added before the wide sum takes them: one rounding.
+// Adds term(k, n) over a row. A group of vectors, and of what is left pairs, are added before the wide sum takes
+// them.
 template <class C, class Term>
-INLINE Sum<C> sum_terms(int64_t count, Term term) {
+INLINE void add_terms(Sum<C>& sum, int64_t count, Term term) {
   constexpr int64_t kWidth = kLanes<C>;
-  Sum<C> sum;
   int64_t k = 0;
   for (; k + kGroup<C> * kWidth <= count; k += kGroup<C> * kWidth) {
     Vec<C> terms[kGroup<C>];
@@ -154,106 +164,6 @@ INLINE Sum<C> sum_terms(int64_t count, Term term) {
     sum.add(term(k, Full{}) + term(k + kWidth, int(count - k - kWidth)));
   else if (k < count)
     sum.add(term(k, int(count - k)));
-  return sum;
-}
-
-// What every number of a row is taken with.
-template <class C>
-struct Bounds {
-  Vec<C> top, power;      // of the shifted numbers
-  C* kept;                // where its exponentials wait, or null
-  int64_t tied = 0;       // numbers that are the largest
-};
-
-// How far ahead of the numbers that are worked on memory is asked for: the next batch, and the results.
-struct Ahead {
-  int64_t numbers, results;
-  template <class T>
-  INLINE explicit Ahead(const Batch<T>& batch) : numbers(batch.rows * batch.count), results(0) {
-    if (Kept<T>::holds(batch.count)) return;
-    results = kFarAhead;
-    if (numbers > kNear) numbers = kFar;  // a row that long is not in the cache itself
-  }
-  static constexpr int64_t kFarAhead = 2048, kNear = 65536, kFar = 16384;
-};
-
-// Sums of term(bounds, x, k, n) over the rows of a batch, x being the shifted number k of a row. Results, if any
-// are to follow, are asked for on the way.
-template <class T, class KeptRow, class Term>
-INLINE Pair<PerRow<Compute<T>>> sum_batch(const Batch<T>& batch, const T* out, const PowerShift<Compute<T>>& shift,
-                                          Vec<Compute<T>> maximum, Vec<Compute<T>>& ties, KeptRow kept, Term term) {
-  using C = Compute<T>;
-  const ByRow<C> top(maximum - shift.subtracted), subtracted(shift.subtracted), power(shift.exponent);
-  const Ahead ahead(batch);
-  BatchSums<C> sums;
-  for (int r = 0; r < batch.rows; ++r) {
-    const T* z = batch.row(r);
-    const T* results = out ? out + r * batch.count + ahead.results : z;
-    Bounds<C> bounds{top[r], power[r], kept(r)};
-    const auto walk = [&](auto shifted) INLINED {
-      sums.put(r, sum_terms<C>(batch.count, [&](int64_t k, auto n) INLINED {
-        __builtin_prefetch(z + k + ahead.numbers, 0, 2);
-        __builtin_prefetch(results + k, 1, 2);
-        return term(bounds, minus(load(z + k, n, -C(kInf)), shifted), k, n);
-      }));
-    };
-    if (subtracted.lane[r] == 0)
-      walk(None{});
-    else
-      walk(subtracted[r]);
-    ties[r] = C(bounds.tied);
-  }
-  return sums.fold();
-}
-
-// ---------------------------------------------------------------- sums without the maximal classes
-
-// As a sum under a logarithm needs its exponentials; nothing is kept.
-template <class T>
-INLINE RowSums<Compute<T>> log_sum_batch(const Batch<T>& batch, const T* out, Vec<Compute<T>> maximum) {
-  using C = Compute<T>;
-  const PowerShift<C> shift(maximum);
-  Vec<C> ties{};
-  const auto none = [](int) INLINED { return (C*)nullptr; };
-  const auto term = [](Bounds<C>& row, Vec<C> x, int64_t, auto) INLINED {
-    return exp_apart(x, row.power, row.top, row.tied);
-  };
-  const Pair<PerRow<C>> below = sum_batch(batch, out, shift, maximum, ties, none, term);
-  return row_sums(shift, maximum, below, ties);
-}
-
-// The same, the exponentials being kept.
-template <class T>
-INLINE RowSums<Compute<T>> keep_parted(const Batch<T>& batch, T* out, Kept<T>& kept, Vec<Compute<T>> maximum) {
-  using C = Compute<T>;
-  const PowerShift<C> shift(maximum);
-  Vec<C> ties{};
-  const auto term = [&](Bounds<C>& row, Vec<C> x, int64_t k, auto n) INLINED {
-    const Vec<C> e = exp_fitting(x, row.power);
-    if (row.kept) store(row.kept + k, n, e);
-    row.tied += count_equal(x, row.top);
-    return select(x == row.top, Vec<C>{}, e);
-  };
-  const Pair<PerRow<C>> below = sum_batch(batch, kept.expected(out), shift, maximum, ties, kept.rows(out), term);
-  return row_sums(shift, maximum, below, ties);
-}
-
-INLINE F32 exp_for_softmax(F32 x, F32 shift) { return exp_quick(x, shift); }
-INLINE F64 exp_for_softmax(F64 x, F64 shift) { return exp_close(x, shift); }
-
-// The sum of all classes, one maximal class of it exactly.
-template <class T>
-INLINE Pair<PerRow<Compute<T>>> keep_whole(const Batch<T>& batch, T* out, Kept<T>& kept, Vec<Compute<T>> maximum) {
-  using C = Compute<T>;
-  const PowerShift<C> shift(maximum);
-  Vec<C> ties{};
-  const auto term = [&](Bounds<C>& row, Vec<C> x, int64_t k, auto n) INLINED {
-    const Vec<C> e = exp_for_softmax(x, row.power);
-    if (row.kept) store(row.kept + k, n, e);
-    return e;
-  };
-  const Vec<C> top = exp_for_softmax(maximum - shift.subtracted, shift.exponent);
-  return with_exact_top(shift, maximum, top, sum_batch(batch, kept.expected(out), shift, maximum, ties, kept.rows(out), term));
 }
 
 }  // namespace

@@ -156,30 +156,9 @@ INLINE V exp_quick(V x, Shift shift) {
   return exp_rougher<false>(x, shift);
 }
 
-// The one that sums under a logarithm need: their bound leaves float64 no ulp to spare.
-INLINE F32 exp_fitting(F32 x, F32 shift) { return exp_quick(x, shift); }
-INLINE F64 exp_fitting(F64 x, F64 shift) { return exp_shifted(x, None{}, shift); }
-
-// The same, but 0 where x is `top`; the lanes where it is are counted.
-template <class V>
-INLINE V exp_apart(V x, V shift, V top, int64_t& tied) {
-#if defined(__AVX512F__)
-  if constexpr (sizeof(x[0]) == 4) {  // one mask for both zeros
-    const Pair<V> power = exp_reduced<false>(x);
-    const V n = power.high - shift;
-    const __mmask16 other = _mm512_cmp_ps_mask(x, top, _CMP_NEQ_UQ);
-    tied += __builtin_popcount(uint16_t(~other));
-    const __mmask16 some = _mm512_mask_cmp_ps_mask(other, n, splat(ExpConstants<float>::lowest), _CMP_NLT_UQ);
-    return _mm512_maskz_scalef_ps(some, power.low, n);
-  }
-#endif
-  tied += count_equal(x, top);
-  return select(x == top, V{}, exp_fitting(x, shift));
-}
-
-// exp(x.high + x.low), as exactly as sums under a logarithm need it, and what it rounds off.
-template <class V>
-INLINE Pair<V> exp_pair(Pair<V> x) {
+// exp(x.high + x.low) 2^-shift, as exactly as sums under a logarithm need it, and what it rounds off.
+template <class V, class Shift>
+INLINE Pair<V> exp_pair(Pair<V> x, Shift shift) {
   using K = ExpConstants<Element<V>>;
   Pair<V> value;
   V n;
@@ -195,12 +174,13 @@ INLINE Pair<V> exp_pair(Pair<V> x) {
     n = reduced.exponent;
     value = reduced.exponential_exactly();
   }
+  n = minus(n, shift);
   const Mask<Element<V>> lost = n < K::lowest;
   return {select(lost, V{}, scale_by_power(value.high, n)), select(lost, V{}, scale_by_power(value.low, n))};
 }
 template <class V>
 INLINE V exp_fitting(Pair<V> x) {
-  return exp_pair(x).high;
+  return exp_pair(x, None{}).high;
 }
 
 template <class V>

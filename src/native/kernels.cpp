@@ -5,10 +5,10 @@
 #include "few_classes.h"
 #include "gaussian.h"
 #include "labelled_derivatives.h"
+#include "labelled_rows.h"
 #include "labels.h"
 #include "planes.h"
 #include "products.h"
-#include "rows.h"
 
 #define NAME_OF(isa) TEXT_OF(isa)
 #define TEXT_OF(isa) #isa

@@ -124,14 +124,23 @@ template <class V>
 INLINE V keep(Full, V value, V) {
   return value;
 }
+#if defined(__AVX512F__)
+INLINE F32 keep(int n, F32 value, F32 other) { return _mm512_mask_blend_ps(lane_bits(n), other, value); }
+INLINE F64 keep(int n, F64 value, F64 other) { return _mm512_mask_blend_pd(lane_bits(n), other, value); }
+#else
 INLINE F32 keep(int n, F32 value, F32 other) { return select(lane_numbers<float>() < n, value, other); }
 INLINE F64 keep(int n, F64 value, F64 other) { return select(lane_numbers<double>() < n, value, other); }
+#endif
 
 // The first n lanes from memory, `fill` in the others.
 template <class T, class N>
 INLINE Vec<T> load(const T* from, N n, Compute<T> fill) {
   return keep(n, load(from, n), splat(fill));
 }
+#if defined(__AVX512F__)
+INLINE F32 load(const float* from, int n, float fill) { return _mm512_mask_loadu_ps(splat(fill), lane_bits(n), from); }
+INLINE F64 load(const double* from, int n, double fill) { return _mm512_mask_loadu_pd(splat(fill), lane_bits(n), from); }
+#endif
 
 INLINE void store(float* to, Full, F32 x) { __builtin_memcpy(to, &x, sizeof x); }
 INLINE void store(double* to, Full, F64 x) { __builtin_memcpy(to, &x, sizeof x); }

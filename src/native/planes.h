@@ -129,18 +129,29 @@ INLINE Pair<PerRow<Compute<T>>> whole_sum(const Strand<T>& s, N n, const PowerSh
 // The sums without the maximal classes.
 template <class T, class N>
 INLINE RowSums<Compute<T>> parted_sums(const Strand<T>& s, N n, const PowerShift<Compute<T>>& shift,
-                                       Vec<Compute<T>> maximum, bool kept) {
+                                       Vec<Compute<T>> maximum) {
   using V = Vec<T>;
-  const V top = maximum - shift.subtracted, one = splat(Compute<T>(1));
+  const V top = exp_fitting(maximum - shift.subtracted, shift.exponent), one = splat(Compute<T>(1));
   V ties{};
-  const auto term = [&](V x, int64_t k) INLINED {
+  const auto term = [&](V x, int64_t) INLINED {
     const V e = exp_fitting(x, shift.exponent);
-    if (kept) s.kept[k] = e;
-    ties += select(x == top, one, V{});
-    return select(x == top, V{}, e);
+    ties += select(e == top, one, V{});
+    return select(e == top, V{}, e);
   };
   const Pair<PerRow<Compute<T>>> below = sum_strand(s, n, shift.subtracted, term);
   return row_sums(shift, maximum, below, ties);
+}
+
+// The sums without the labelled classes; the exponentials are kept.
+template <class T, class N>
+INLINE Pair<PerRow<Compute<T>>> sums_beside(const Strand<T>& s, N n, const PowerShift<Compute<T>>& shift,
+                                            Mask<Compute<T>> label) {
+  using V = Vec<T>;
+  const auto term = [&](V x, int64_t k) INLINED {
+    const V e = s.kept[k] = exp_fitting(x, shift.exponent);
+    return select(label == decltype(label[0] + 0)(k), V{}, e);
+  };
+  return sum_strand(s, n, shift.subtracted, term);
 }
 
 // out = scale * exponentials.
@@ -187,7 +198,7 @@ void log_softmax_planes(const ColumnsCall& call, int64_t begin, int64_t end) {
   using C = Compute<T>;
   strands(call, (T*)call.out, begin, end, [&](const Strand<T>& s, auto n) INLINED {
     const Vec<C> maximum = largest_of(s, n);
-    const Pair<Vec<C>> lse = lse_of(maximum, parted_sums(s, n, PowerShift<C>(maximum), maximum, false));
+    const Pair<Vec<C>> lse = lse_of(maximum, parted_sums(s, n, PowerShift<C>(maximum), maximum));
     const Vec<C> high = lse.high + (maximum - maximum);
     for (int64_t k = 0; k < s.count; ++k)
       store(s.out + k * s.apart, n, log_probability<C>(s.at(k, n), high, lse.low));
@@ -199,7 +210,7 @@ void logsumexp_planes(const ColumnsCall& call, int64_t begin, int64_t end) {
   using C = Compute<T>;
   strands<T>(call, nullptr, begin, end, [&](const Strand<T>& s, auto n) INLINED {
     const Vec<C> maximum = largest_of(s, n), spoiled = maximum - maximum;
-    Vec<C> lse = lse_of(maximum, parted_sums(s, n, PowerShift<C>(maximum), maximum, false)).high;
+    Vec<C> lse = lse_of(maximum, parted_sums(s, n, PowerShift<C>(maximum), maximum)).high;
     if (count_equal(spoiled, Vec<C>{}) != kLanes<C>) {
       Vec<C> instead = maximum;
       for (int64_t k = 0; k < s.count; ++k)
@@ -219,12 +230,17 @@ double cross_entropy_planes(const ColumnsCall& call, int64_t begin, int64_t end)
     const PerRow<C> factor = given.factors(call.loss->gradient_factor);
     const Vec<C> maximum = largest_of(s, n);
     Vec<C> labelled{};
-    for (int r = 0; r < s.width; ++r) labelled[r] = load_one(s.z + given.label[r] * s.apart + r);
+    Mask<C> label{};
+    for (int r = 0; r < s.width; ++r) {
+      label[r] = given.label[r];
+      labelled[r] = load_one(s.z + given.label[r] * s.apart + r);
+    }
     const PowerShift<C> shift(maximum);
+    const Vec<C> top = exp_fitting(maximum - shift.subtracted, shift.exponent);
     const Vec<C> own = exp_fitting(labelled - shift.subtracted, shift.exponent);
-    const RowSums<C> sums = parted_sums(s, n, shift, maximum, s.out != nullptr);
-    if (s.out) weigh_strand(s, n, scale_of<C>(factor, sums.whole, maximum));
-    const LabelResult<C> result = label_result(maximum, labelled, own, sums, factor);
+    const LabelledSums<C> sums = labelled_sums(shift, maximum, top, labelled, own, sums_beside(s, n, shift, label));
+    if (s.out) weigh_strand(s, n, scale_of<C>(factor, sums.row.whole, maximum));
+    const LabelResult<C> result = label_result(maximum, labelled, sums, factor);
     for (int r = 0; r < s.width && s.out; ++r)
       if (given.weight[r] == 0)
         for (int64_t k = 0; k < s.count; ++k) store_one(s.out + k * s.apart + r, C(0));

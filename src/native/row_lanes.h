@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels.h"
+#include "pairs.h"
 #include "shift.h"
 
 namespace crossent::CROSSENT_ISA {
@@ -47,25 +48,40 @@ struct RowSums {
   Pair<PerRow<C>> whole;
 };
 
+template <class C>
+INLINE RowSums<C> row_sums(const Pair<PerRow<C>>& top, const Pair<PerRow<C>>& others) {
+  RowSums<C> sums{top, others, {}};
+  for (int i = 0; i < PerRow<C>::kParts; ++i) {
+    const Pair<F64> whole = two_sum(top.high.part[i], others.high.part[i]);
+    sums.whole.high.part[i] = whole.high;
+    sums.whole.low.part[i] =
+        select(whole.low == whole.low, whole.low + others.low.part[i] + top.low.part[i], F64{});
+  }
+  return sums;
+}
+
+// a + (b + c), where b may be infinite or NaN.
+INLINE Pair<F64> added(F64 a, F64 b, F64 c) {
+  const Pair<F64> sum = two_sum(a, b);
+  const F64 low = sum.low + c;
+  return {sum.high, select(low == low, low, F64{})};
+}
+
 // From the sum without any maximal class and their number.
 template <class C>
 INLINE RowSums<C> row_sums(const PowerShift<C>& shift, Vec<C> maximum, const Pair<PerRow<C>>& below,
                            Vec<C> ties) {
-  RowSums<C> sums{top_exponential(shift, maximum), {}, {}};
+  const Pair<PerRow<C>> top = top_exponential(shift, maximum);
   const PerRow<C> more = per_row(ties - splat(C(1)));
+  Pair<PerRow<C>> others;
   for (int i = 0; i < PerRow<C>::kParts; ++i) {
-    const F64 top = sums.top.high.part[i];
-    const Pair<F64> tied = two_product(more.part[i], top);
-    const Pair<F64> others = two_sum(tied.high, below.high.part[i]);
-    F64 low = below.low.part[i] + others.low + (tied.low + more.part[i] * sums.top.low.part[i]);
-    low = select(low == low, low, F64{});
-    const Pair<F64> whole = two_sum(top, others.high);
-    sums.others.high.part[i] = others.high;
-    sums.others.low.part[i] = low;
-    sums.whole.high.part[i] = whole.high;
-    sums.whole.low.part[i] = select(whole.low == whole.low, whole.low + low + sums.top.low.part[i], F64{});
+    const Pair<F64> tied = two_product(more.part[i], top.high.part[i]);
+    const Pair<F64> sum = added(tied.high, below.high.part[i],
+                                below.low.part[i] + (tied.low + more.part[i] * top.low.part[i]));
+    others.high.part[i] = sum.high;
+    others.low.part[i] = sum.low;
   }
-  return sums;
+  return row_sums(top, others);
 }
 
 // A sum of all classes in which one maximal class, summed as `rounded`, is replaced by its exact exponential.
@@ -85,23 +101,22 @@ INLINE Pair<PerRow<C>> with_exact_top(const PowerShift<C>& shift, Vec<C> maximum
 }
 
 // log sum exp(z - maximum) = log1p(others / top): a confident row keeps its digits.
-template <class C>
-INLINE Pair<PerRow<C>> log_sum_of(const RowSums<C>& sums) {
-  Pair<PerRow<C>> log_sum;
-  for (int i = 0; i < PerRow<C>::kParts; ++i) {
-    const F64 top = sums.top.high.part[i], ratio = sums.others.high.part[i] / top;
-    F64 rest{};
-    if constexpr (sizeof(C) == 8) {
-      const Pair<F64> product = two_product(ratio, top);
-      const F64 low = sums.others.low.part[i] - ratio * sums.top.low.part[i];
-      rest = (((sums.others.high.part[i] - product.high) - product.low) + low) / top;
-      rest = select(rest == rest, rest, F64{});
-    }
-    const Pair<F64> value = log1p_exactly(ratio, rest);
-    log_sum.high.part[i] = value.high;
-    log_sum.low.part[i] = value.low;
-  }
-  return log_sum;
+INLINE Pair<PerRow<float>> log_sum_of(const RowSums<float>& sums) {
+  PerRow<float> ratio;
+  for (int i = 0; i < 2; ++i) ratio.part[i] = sums.others.high.part[i] / sums.top.high.part[i];
+  const Pair<F32> given = pair_of(ratio), log_sum = log1p_exactly(given.high, given.low);
+  PerRow<float> value = per_row(log_sum.high);
+  const PerRow<float> low = per_row(log_sum.low);
+  for (int i = 0; i < 2; ++i) value.part[i] += low.part[i];
+  return {value, {}};
+}
+INLINE Pair<PerRow<double>> log_sum_of(const RowSums<double>& sums) {
+  const F64 top = sums.top.high.part[0], ratio = sums.others.high.part[0] / top;
+  const Pair<F64> product = two_product(ratio, top);
+  const F64 low = sums.others.low.part[0] - ratio * sums.top.low.part[0];
+  const F64 rest = (((sums.others.high.part[0] - product.high) - product.low) + low) / top;
+  const Pair<F64> value = log1p_exactly(ratio, select(rest == rest, rest, F64{}));
+  return {{{value.high}}, {{value.low}}};
 }
 
 // l = a + log1p(...) of every row, high + low to twice the precision of C.
@@ -172,43 +187,69 @@ struct LabelledRows {
   }
 };
 
+// The sums of a row, and that of the classes other than the labelled one.
+template <class C>
+struct LabelledSums {
+  RowSums<C> row;
+  Pair<PerRow<C>> beside;
+};
+
+// From the latter: one maximal class, of which it has the exponential `rounded` unless that is the label, gets its
+// exact one. `own` is the label's.
+template <class C>
+INLINE LabelledSums<C> labelled_sums(const PowerShift<C>& shift, Vec<C> maximum, Vec<C> rounded, Vec<C> labelled,
+                                     Vec<C> own, const Pair<PerRow<C>>& beside) {
+  const Pair<PerRow<C>> top = top_exponential(shift, maximum);
+  const PerRow<C> a = per_row(maximum), t = per_row(labelled), was = per_row(rounded), e = per_row(own);
+  Pair<PerRow<C>> others, exact;
+  for (int i = 0; i < PerRow<C>::kParts; ++i) {
+    const I64 largest = t.part[i] == a.part[i];
+    const F64 high = beside.high.part[i], low = beside.low.part[i];
+    const Pair<F64> instead = two_sum(e.part[i], -was.part[i]);
+    const Pair<F64> sum = added(high, select(largest, F64{}, instead.high), select(largest, low, low + instead.low));
+    others.high.part[i] = sum.high;
+    others.low.part[i] = sum.low;
+    const Pair<F64> mended = added(high, select(largest, F64{}, top.high.part[i] - was.part[i]),
+                                   select(largest, low, low + top.low.part[i]));
+    exact.high.part[i] = mended.high;
+    exact.low.part[i] = mended.low;
+  }
+  return {row_sums(top, others), exact};
+}
+
 template <class C>
 struct LabelResult {
   PerRow<C> loss;
   Vec<C> gradient;  // of the labelled class
 };
 
-// factor (1 - p_t) from the sum over the other classes: all of them but the label's where that one is maximal.
+// factor beside / whole
 template <class C>
-INLINE F64 label_gradient(const RowSums<C>& sums, int i, I64 is_maximal, F64 own, F64 factor) {
-  const F64 others = sums.others.high.part[i], low = sums.others.low.part[i], whole = sums.whole.high.part[i];
-  if constexpr (sizeof(C) == 4) {
-    return factor * select(is_maximal, others + low, whole - own) / whole;
-  } else {
-    const Pair<F64> rest = two_sum(whole, -own);
-    const Pair<F64> above = two_product(factor, select(is_maximal, others, rest.high));
-    const F64 above_low = above.low + factor * select(is_maximal, low, rest.low + sums.whole.low.part[i]);
-    const F64 quotient = above.high / whole;
-    const Pair<F64> back = two_product(quotient, whole);
-    const F64 more = (((above.high - back.high) - back.low) + above_low - quotient * sums.whole.low.part[i]) / whole;
-    return quotient + select(more - more == 0, more, F64{});
-  }
+INLINE F64 label_gradient(const Pair<PerRow<C>>& whole, const Pair<PerRow<C>>& beside, int i, F64 factor) {
+  const F64 sum = whole.high.part[i], high = beside.high.part[i], low = beside.low.part[i];
+  if constexpr (sizeof(C) == 4) return factor / sum * (high + low);  // the quotient is that of the scale
+  const Pair<F64> above = two_product(factor, high);
+  const F64 quotient = above.high / sum;
+  const Pair<F64> back = two_product(quotient, sum);
+  const F64 above_low = above.low + factor * low;
+  const F64 more = (((above.high - back.high) - back.low) + above_low - quotient * whole.low.part[i]) / sum;
+  return quotient + select(more - more == 0, more, F64{});
 }
 
 // E = (a - z_t) + log1p(others);  G_t = -sum_{k != t} p_k. Nothing cancels.
 template <class C>
-INLINE LabelResult<C> label_result(Vec<C> maximum, Vec<C> labelled, Vec<C> own, const RowSums<C>& sums,
+INLINE LabelResult<C> label_result(Vec<C> maximum, Vec<C> labelled, const LabelledSums<C>& sums,
                                    const PerRow<C>& factor) {
-  const PerRow<C> a = per_row(maximum), t = per_row(labelled), e = per_row(own);
-  const Pair<PerRow<C>> log_sum = log_sum_of(sums);
+  const PerRow<C> a = per_row(maximum), t = per_row(labelled);
+  const Pair<PerRow<C>> log_sum = log_sum_of(sums.row);
   PerRow<C> loss, gradient;
   for (int i = 0; i < PerRow<C>::kParts; ++i) {
+    const F64 spoiled = a.part[i] - a.part[i];
     const Pair<F64> distance = two_sum(a.part[i], -t.part[i]);
     F64 rest = distance.low + log_sum.low.part[i];
     rest = select(rest == rest, rest, F64{});  // an infinite distance has no rounding error
-    loss.part[i] = distance.high + (log_sum.high.part[i] + rest) + (a.part[i] - a.part[i]);
-    gradient.part[i] = -label_gradient<C>(sums, i, t.part[i] == a.part[i], e.part[i], factor.part[i]) +
-                       (a.part[i] - a.part[i]);
+    loss.part[i] = distance.high + (log_sum.high.part[i] + rest) + spoiled;
+    gradient.part[i] = -label_gradient<C>(sums.row.whole, sums.beside, i, factor.part[i]) + spoiled;
   }
   return {loss, narrow(gradient)};
 }

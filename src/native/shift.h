@@ -1,7 +1,7 @@
 // How the exponentials of a row are kept in range.
 #pragma once
 
-#include "exp.h"
+#include "exp_table.h"
 #include "sweep.h"
 
 namespace crossent::CROSSENT_ISA {
@@ -14,6 +14,7 @@ template <class C>
 struct PowerShift {
   Vec<C> subtracted, exponent;
 
+  INLINE PowerShift() : subtracted{}, exponent{} {}
   INLINE explicit PowerShift(C maximum) : PowerShift(splat(maximum)) {}
   INLINE explicit PowerShift(Vec<C> maximum) {
     using K = ExpConstants<C>;
@@ -26,22 +27,18 @@ struct PowerShift {
 };
 
 // The exponential of one maximal class of each row, high + low to twice the precision of C.
-template <class C>
-INLINE Pair<PerRow<C>> top_exponential(const PowerShift<C>& shift, Vec<C> maximum) {
-  const PerRow<C> x = per_row(maximum - shift.subtracted), k = per_row(shift.exponent);
-  Pair<PerRow<C>> top{};
-  for (int i = 0; i < PerRow<C>::kParts; ++i) {
-    const Reduced<F64> reduced = reduce(x.part[i], None{});
-    const F64 n = reduced.exponent - k.part[i];  // 0 or 1, but for a rounding
-    if constexpr (sizeof(C) == 8) {
-      const Pair<F64> value = reduced.exponential_exactly();
-      top.high.part[i] = value.high * power_of_two(n);
-      top.low.part[i] = value.low * power_of_two(n);
-    } else {
-      top.high.part[i] = reduced.exponential() * power_of_two(n);
-    }
-  }
-  return top;
+INLINE Pair<PerRow<double>> top_exponential(const PowerShift<double>& shift, F64 maximum) {
+  const Reduced<F64> reduced = reduce(maximum - shift.subtracted, None{});
+  const F64 scale = power_of_two(reduced.exponent - shift.exponent);  // 2^0 or 2^1, but for a rounding
+  const Pair<F64> value = reduced.exponential_exactly();
+  return {{{value.high * scale}}, {{value.low * scale}}};
+}
+INLINE Pair<PerRow<float>> top_exponential(const PowerShift<float>& shift, F32 maximum) {
+  const Pair<F32> value = exp_pair(Pair<F32>{maximum - shift.subtracted, F32{}}, shift.exponent);
+  PerRow<float> top = per_row(value.high);
+  const PerRow<float> low = per_row(value.low);
+  for (int i = 0; i < 2; ++i) top.part[i] = (top.part[i] + low.part[i]) * splat(double(kUnit));
+  return {top, {}};
 }
 
 }  // namespace

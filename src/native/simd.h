@@ -181,6 +181,24 @@ INLINE int count_equal(F64 a, F64 b) {
 #endif
 }
 
+// a, but 0 where it is equal to b; those lanes are counted.
+template <class V>
+INLINE V unless_equal(V a, V b, int64_t& equal) {
+#if defined(__AVX512F__)  // one mask for both
+  if constexpr (sizeof(a[0]) == 4) {
+    const __mmask16 other = _mm512_cmp_ps_mask(a, b, _CMP_NEQ_UQ);
+    equal += __builtin_popcount(uint16_t(~other));
+    return _mm512_maskz_mov_ps(other, a);
+  } else {
+    const __mmask8 other = _mm512_cmp_pd_mask(a, b, _CMP_NEQ_UQ);
+    equal += __builtin_popcount(uint8_t(~other));
+    return _mm512_maskz_mov_pd(other, a);
+  }
+#endif
+  equal += count_equal(a, b);
+  return select(a == b, V{}, a);
+}
+
 // Conversions of a vector's worth of numbers. GCC would do them by halves of a vector, put together again.
 INLINE F64 to_float64(F32Half x) {
 #if defined(__AVX512F__)

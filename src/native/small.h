@@ -142,7 +142,7 @@ template <bool Exactly, class V>
 INLINE Pair<V> sum_of_others(const V* others, int count, V maximum) {
   V rounded_off{};
   const Pair<V> sum = sum_of<V>(count - 1, [&](int k) INLINED {
-    const Pair<V> e = exp_pair(two_sum(others[k + 1], -maximum));
+    const Pair<V> e = exp_pair(two_sum(others[k + 1], -maximum), None{});
     if constexpr (Exactly) rounded_off += e.low;
     return e.high;
   });

@@ -80,6 +80,45 @@ def test_place_alignment_and_other_rows(dtype: Any) -> None:
                     assert expected[pick].tobytes() == found.tobytes(), (name, shape, offset)
 
 
+def _near_and_far(n_classes: int, dtype: Any) -> Array:
+    """Rows whose numbers are near 0, far from it, of both kinds, infinite and all alike."""
+    rng = np.random.default_rng(n_classes)
+    z = 3 * rng.standard_normal((60, n_classes))
+    z[20:30] += 95
+    z[30] = np.linspace(-90, 90, n_classes)
+    z[31, ::3] = -np.inf
+    z[32, 0] = np.inf
+    z[33] = 0
+    z[34] = -31.9
+    z[35] = 31.9
+    return z.astype(dtype)
+
+
+@native_only
+@pytest.mark.parametrize("n_classes", [29, 64, 130, 1100])
+@pytest.mark.parametrize("dtype", tables.WIDE_DTYPES, ids=name_of)
+def test_rows_near_zero_among_others_that_are_far(dtype: Any, n_classes: int) -> None:
+    """A batch of near ones is walked once, the others twice; small factors take part in that."""
+    z = _near_and_far(n_classes, dtype)
+    labels = np.arange(len(z)) * 7 % n_classes
+    weights = np.where(np.arange(len(z)) % 5 == 4, 1e-30, 0.7)
+
+    def results(pick: Array) -> list[Array]:
+        softmax, log_softmax, gradient = (np.empty_like(z[pick]) for _ in range(3))
+        lse, loss = np.empty(len(pick), dtype), np.empty(len(pick))
+        kernels.softmax_rows(z[pick], softmax)
+        kernels.log_softmax_rows(z[pick], log_softmax)
+        kernels.logsumexp_rows(z[pick], lse)
+        given = (z[pick], labels[pick], weights[pick], 1e-3, calls.PLAIN)
+        kernels.cross_entropy_rows(*given, loss, gradient)
+        return [softmax, log_softmax, lse, loss, gradient]
+
+    whole = results(np.arange(len(z)))
+    for i in range(len(z)):
+        for together, alone in zip(whole, results(np.array([i])), strict=True):
+            np.testing.assert_array_equal(together[i], alone[0], err_msg=str(i))
+
+
 STREAMED = [
     *("softmax", "log_softmax", "softmax_vjp", "log_softmax_vjp", "logsumexp_vjp"),
     "cross_entropy labels",
