@@ -76,7 +76,7 @@ BAD_TABLES = [
     (HEADER, "t.csv has a header but no rows"),
     (
         HEADER + "1,2,a\n1,2\n",
-        "expected a value for each of the header's 3, got 2 in row 2 (separated by ',')",
+        "row 2 is not as long as the header: expected 3 values, got 2 (separated by ',')",
     ),
     (HEADER + GOOD.replace("b", "a"), "column 'class' holds one class only, 'a'"),
     (HEADER + "1,2,a\n", "column 'class' holds one class only, 'a'"),

@@ -138,8 +138,9 @@ def _parse(name: str, source: Path | bytes, layout: _Layout, text: Collection[st
             raise _unreadable(name, layout, first_line(error)) from error
         row = invalid[0]
         raise TableError(
-            f"{name}: expected a value for each of the header's {row.expected_columns}, got"
-            f" {row.actual_columns} in row {row.number - 1} (separated by {layout.delimiter!r})"
+            f"{name}: row {row.number - 1} is not as long as the header: expected"
+            f" {row.expected_columns} values, got {row.actual_columns}"
+            f" (separated by {layout.delimiter!r})"
         ) from error
 
 
