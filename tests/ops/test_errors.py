@@ -110,6 +110,8 @@ ERRORS = [
     ("binary target", lambda: ce.binary_cross_entropy([0.0], [1.5]), ValueError, r"in \[0, 1\]"),
     ("binary shape", lambda: ce.binary_cross_entropy([0.0], [[1]]), ValueError, "target has shape"),
     ("beta", lambda: ce.gaussian_features(Z, Z, [1, 1, 0]), ValueError, r"beta\[2\] is 0.0"),
+    ("one beta", lambda: ce.gaussian_features(Z, Z[:1], 1.0), ValueError,
+     r"beta has shape \(\), expected \(1,\) for 1 centers"),
     ("beta shape", lambda: ce.gaussian_features(Z, Z, [1.0]), ValueError, "3 centers"),
     ("centers", lambda: ce.gaussian_features(Z, Z.T, [1.0] * 4), ValueError, "one center a"),
     ("kind", lambda: ce.gaussian_features(Z, Z, [1.0] * 3, kind="rbf"), ValueError, "'radial'"),

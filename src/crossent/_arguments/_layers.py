@@ -42,7 +42,7 @@ def as_gaussian(inputs: ArrayLike, centers: ArrayLike, beta: ArrayLike, kind: st
     given = as_floating(inputs, "inputs")
     x = given.astype(compute_dtype(given.dtype), copy=False)
     c = np.ascontiguousarray(as_floating(centers, "centers"), x.dtype)
-    b = np.ascontiguousarray(as_floating(beta, "beta"), x.dtype)
+    b = np.asarray(as_floating(beta, "beta"), x.dtype, order="C")  # a single number stays one
     if x.ndim == 0:
         raise ValueError("inputs is a single number: pass an array of shape (..., D)")
     if c.ndim != 2 or c.shape[1] != x.shape[-1] or c.shape[0] == 0:
