@@ -35,7 +35,7 @@ def test_the_judge_is_the_formula():
 
 def test_every_solver_comes_to_one_optimum(results):
     table = Table("mixture", "300 x 4 x 3", small)
-    classifiers.measure_times([table], SOLVERS, cap=20.0)
+    classifiers.measure_times([table], SOLVERS, classifiers.Plan())
     rows = pages.read(results)
     assert {row["solver"] for row in rows} == set(SOLVERS)
     for solver in SOLVERS:
@@ -50,12 +50,12 @@ def test_every_solver_comes_to_one_optimum(results):
 
 def test_a_fit_beyond_the_cap_is_the_last_and_measured_rows_are_replaced(results):
     table = Table("mixture", "300 x 4 x 3", small)
-    classifiers.measure_times([table], ["crossent", "lbfgs"], cap=20.0)
+    classifiers.measure_times([table], ["crossent", "lbfgs"], classifiers.Plan())
     n_before = len(pages.read(results))
-    classifiers.measure_times([table], ["lbfgs"], cap=0.0)
+    classifiers.measure_times([table], ["lbfgs"], classifiers.Plan((2, 3), cap=0.0))
     rows = pages.read(results)
     of_lbfgs = [row for row in rows if row["solver"] == "lbfgs"]
-    assert len(of_lbfgs) == 1
+    assert [row["max_iter"] for row in of_lbfgs] == ["2"]
     assert "more than 0 s" in of_lbfgs[0]["note"]
     assert 1 < len(rows) < n_before
 

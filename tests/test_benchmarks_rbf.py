@@ -49,3 +49,19 @@ def test_what_is_measured_and_rendered(monkeypatch):
     assert head == "|  | digits |"
     assert radial.startswith("| RBF radial | ")
     assert " % in " in vectors
+
+
+def test_all_rows_are_timed_and_rendered(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 2)).astype(np.float32)
+    y = np.where(X[:, 0] * X[:, 1] > 0.0, "same", "other")
+    monkeypatch.setattr(rbf, "WHOLE_ROUNDS", 2)
+    rows = rbf.timed_whole("letters", X, y)
+    assert [row["model"] for row in rows] == list(rbf.WHOLE_MODELS)
+    assert all(float(row["fit_seconds"]) > 0.0 for row in rows)
+    rows[0] |= {"fit_seconds": "0.5", "predict_seconds": "0.25"}
+    rows[1] |= {"fit_seconds": "1.0", "predict_seconds": "0.5"}
+    head, _, row = rbf.rendered_whole(rows)
+    assert head == "|  | rows | RBF radial: fit + predict | SVC, tuned: fit + predict | ratio |"
+    assert row == "| letters | 150 | 0.50 + 0.25 s | 1.00 + 0.50 s | 2.00 |"
+    assert rbf.rendered(rows)[0] == "|  |"

@@ -191,7 +191,7 @@ def test_refined_coordinates_are_of_the_same_function(
     n_classes, fit_intercept, together, monkeypatch
 ):
     """Same point, same value, a right gradient; and whole Hessians become the identity."""
-    monkeypatch.setattr(curved_objective, "_JOINT_UP_TO", 1000 if together else 0)
+    monkeypatch.setattr(curved_objective, "_JOINT_UP_TO", (1000, 1000) if together else (0, 0))
     chosen = objective("linear", n_classes, fit_intercept=fit_intercept)
     parameters = some_parameters(chosen)
     network, (value, _) = chosen.unpack(parameters), chosen.value_and_grad(parameters)

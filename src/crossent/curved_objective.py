@@ -19,8 +19,19 @@ __all__ = ["CurvedObjective"]
 _BLOCK_BYTES = 2 << 20
 """Of a block's products p_k u, which are to stay in a cache."""
 
-_JOINT_UP_TO = 1000
-"""Parameters up to which `refined` measures their curvature together."""
+_JOINT_UP_TO, _FEW_CLASSES = (1000, 3000), 50
+"""Parameters up to which `refined` measures their curvature together: of many classes, of few."""
+
+_LEAST_SINCE, _SHARE, _SHARE_UNSURE = 4, 0.25, 0.125
+"""Iterations before a whole Hessian is measured again: so many, and this share of the evaluations
+that it costs."""
+
+_CALLS = 3e7
+"""What an evaluation costs beside its sums: as much as so many of their terms."""
+
+_RARELY, _ROWS_A_PARAMETER = (8, 24, 72, 216), 4
+"""Iterations after which the classes' curvature is measured, where there are so many rows a
+parameter: fewer do not tell it, and measuring it was found to do harm (20000 x 100 x 1000)."""
 
 
 class _Care(NamedTuple):
@@ -81,17 +92,52 @@ class CurvedObjective(NetworkObjective):
         value, gradient = super().value_and_grad(parameters)
         return value, gradient if self._root is None else dtrsv(self._root.T, gradient, trans=1)
 
+    def is_due(self, n_iterations: int, n_since: int, *, unsure: bool) -> bool:
+        """Whether `refined` is worth its cost, as `lbfgs` asks."""
+        if self.newton:
+            return True
+        if not self._is_joint:
+            known = self._batches.n_samples >= _ROWS_A_PARAMETER * self._n_linear
+            return known and n_iterations in _RARELY
+        share, least = (_SHARE_UNSURE, 1) if unsure else (_SHARE, _LEAST_SINCE)
+        return n_since >= max(least, share * self._cost())
+
+    @property
+    def _n_linear(self) -> int:
+        """P: numbers in W and b."""
+        return self.n_rows * (self.features.n_features + self.loss.fit_intercept)
+
+    @property
+    def _is_joint(self) -> bool:
+        """Whether the curvature of all parameters is measured together."""
+        most = _JOINT_UP_TO[self.n_rows < _FEW_CLASSES]
+        whitened = self.coordinates.factor.ndim == 2 and not self.features.n_parameters
+        return whitened and self._n_linear <= most
+
+    def _cost(self) -> float:
+        """How many evaluations the next whole Hessian costs, about."""
+        care, size, n_samples = self._care(), self._n_linear, self._batches.n_samples
+        rows = n_samples if care.rows is None else min(n_samples, care.rows * size)
+        evaluation = n_samples * (4.0 * size + 60.0 * self.n_rows) + _CALLS
+        half = 0.5 if care.dtype == np.float32 else 1.0
+        return (half * rows * size**2 + size**3) / evaluation
+
+    def _care(self) -> _Care:
+        """How the next whole Hessian is measured: roughly at first, if not only the loss curves."""
+        if self.newton:
+            return _EXACT
+        return _ROUGH if self._n_refined < _N_ROUGH and self.ridge > 0.0 else _FINE
+
     def refined(self, parameters: Array) -> Array:
         """Take coordinates in which f is curved alike in all directions at a point; return its own.
 
-        By the whole Hessian where that has at most 1000 rows and the features no parameters; else
-        by the mean curvature of the loss in the logits, and that of the features in the inputs.
-        Some of many rows are enough. With ``newton`` the Hessian is whole and of all rows.
+        By the whole Hessian where the parameters are few and all of W and b; else by the mean
+        curvature of the loss in the logits, and that of the features in the inputs. Some of many
+        rows are enough. With ``newton`` the Hessian is whole and of all rows.
         """
         at = self.evaluated(parameters)
         self._first = self._first or self.coordinates
-        together = len(parameters) <= _JOINT_UP_TO and self.coordinates.factor.ndim == 2
-        if (together or self.newton) and not self.features.n_parameters:
+        if self.newton or self._is_joint:
             self._root = self._measured_root(at.network)
         else:
             curvature = self._class_curvature(at.network)
@@ -101,12 +147,8 @@ class CurvedObjective(NetworkObjective):
         return there
 
     def _measured_root(self, network: Network) -> Array:
-        """C of the Hessian, in which b + c, which f does not see for any number c, is curved too.
-
-        The first ones are rough, unless nothing but the loss curves f.
-        """
-        care = _ROUGH if self._n_refined < _N_ROUGH and self.ridge > 0.0 else _FINE
-        hessian = self._hessian(network, _EXACT if self.newton else care)
+        """C of the Hessian, which what f does not see, a number added to all of b, curves too."""
+        hessian = self._hessian(network, self._care())
         self._n_refined += 1
         if self.loss.fit_intercept and self.n_rows > 1:
             bias = hessian[-self.n_rows :, -self.n_rows :]

@@ -120,6 +120,20 @@ def test_certificate_is_an_upper_bound(tol, solver, n_classes, fit_intercept):
     assert (found.value - best.value) / best.value <= found.gap * (1.0 + 1e-9) + 1e-14
 
 
+@pytest.mark.parametrize("tol", [1e-4, 1e-6])
+def test_the_certificate_comes_soon_after_the_truth(tol):
+    """Newton's steps at the end make the gradient small in every direction, which it looks at."""
+    X, y = load_digits(return_X_y=True)
+    X = np.hstack([X, np.random.default_rng(0).normal(size=(len(X), 30))])[:700]
+    best = SoftmaxClassifier(tol=1e-12).fit(X, y[:700]).result_.value
+    values = []
+    model = SoftmaxClassifier(tol=tol, callback=lambda at: values.append(at.value))
+    model.fit(X, y[:700])
+    there = 1 + next(n for n, value in enumerate(values) if value <= best * (1.0 + tol))
+    assert model.converged_
+    assert model.n_iter_ <= 1.4 * there  # measured: 1.2; 1.9 without such steps
+
+
 def test_float32_stays_float32():
     X, y, _ = problem()
     model = SoftmaxClassifier().fit(X.astype(np.float32), y)
@@ -220,7 +234,7 @@ def test_the_gap_reached_is_said():
 
 def test_advised_iterations_are_about_enough():
     X, y = load_digits(return_X_y=True)
-    X = np.hstack([X, np.random.default_rng(0).normal(size=(len(X), 100))])
+    X = np.hstack([X, np.random.default_rng(0).normal(size=(len(X), 300))])
     with pytest.warns(ConvergenceWarning, match="raise max_iter to about") as warned:
         SoftmaxClassifier(max_iter=25, tol=1e-6, C=1e-3).fit(X, y)
     advised = int(re.search(r"about (\d+)", str(warned[0].message))[1])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 
@@ -62,7 +60,14 @@ def small_gradient(limit):
     return criterion
 
 
-newton = partial(lbfgs, refine_after=range(10_000))
+def newton(function, *args, **options):
+    function.is_due = lambda n_iterations, n_since, *, unsure: True
+    try:
+        return lbfgs(function, *args, **options)
+    finally:
+        del function.is_due
+
+
 SOLVERS = pytest.mark.parametrize("solver", [lbfgs, newton])
 
 
@@ -145,15 +150,19 @@ def test_a_step_too_far_is_taken_back():
     np.testing.assert_allclose(result.parameters, [0.0, 1.0], atol=1e-5)
 
 
-def test_an_unsure_criterion_asks_for_better_coordinates():
-    """Where f hardly falls, but its gradient is far from what is asked for."""
-    bowl = Bowl(1.0, 1e6)
-    criterion = small_gradient(1e-9)
-    criterion.unsure = True
-    result = lbfgs(bowl, np.array([3.0, 5.0]), criterion, max_iter=3, refine_unsure=True)
-    assert result.n_iterations == 1
-    assert bowl.unit[1] == 1e-3
-    assert lbfgs(Bowl(1.0, 1e6), np.array([3.0, 5.0]), criterion, max_iter=3).n_iterations == 3
+def test_an_objective_knows_when_better_coordinates_are_due():
+    """It is told the iterations, those since the last time, and whether the criterion is unsure."""
+    asked, function, criterion = [], Cosh(1.0, 1.0), small_gradient(0.0)
+
+    def is_due(n_iterations, n_since, *, unsure):
+        asked.append((n_iterations, n_since, unsure))
+        criterion.unsure = n_iterations == 2
+        return n_iterations == 1 or unsure
+
+    function.is_due, criterion.unsure = is_due, False
+    lbfgs(function, np.full(2, 2.5), criterion, max_iter=5)
+    assert asked == [(0, 0, False), (1, 1, False), (2, 1, False), (3, 2, True), (4, 1, False)]
+    assert (function.unit > 1.0).all()
 
 
 def test_directions_without_curvature_are_left_alone():

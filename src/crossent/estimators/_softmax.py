@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,22 +13,13 @@ from ..curved_objective import CurvedObjective
 from ..data import ArrayBatches
 from ..features import LinearFeatures, column_coordinates
 from ..objective import Network, NetworkLoss, NetworkObjective
-from ..solvers import Criterion, RelativeGap, SmallGradient, lbfgs
-from ._base import Solver
+from ..solvers import Criterion, RelativeGap, SmallGradient
 from ._certificate import Certificate
 from ._partial_fit import PartialFit
 from ._problem import Problem
 from ._stream import Steps, Stream
 
 __all__ = ["SoftmaxClassifier"]
-
-_FEW_PARAMETERS = 1_000
-_OFTEN = (4, 8, 12, 16, 20, 28, 36, 52, 84, 136, 220)
-_RARELY = (8, 24, 72, 216)
-"""Iterations after which L-BFGS measures the curvature: whole for few parameters."""
-
-_ROWS_A_PARAMETER = 4
-"""Fewer rows do not tell the curvature: measuring it was found to do harm (20000 x 100 x 1000)."""
 
 # Of 32 to 256 rows and steps of 0.05 to 0.4, one pass over the pendigits ended within half a point
 # of the best, 94.9 %, at 64 rows and 0.2; the digits do not tell them apart. Of sparse rows a step
@@ -56,8 +46,9 @@ class SoftmaxClassifier(PartialFit):
         Share of every target that is spread over all classes, in [0, 1).
     solver : {"auto", "lbfgs", "newton"}, default="auto"
         L-BFGS, or Newton's method with the whole Hessian of P = R (n + 1) parameters. "auto" is
-        L-BFGS, whose coordinates follow the Hessian up to P = 1000, so that it ends in Newton's
-        steps, and beyond the mean curvature among the classes where there are 4 P rows.
+        L-BFGS, whose coordinates follow the Hessian up to P = 1000 (3000 with fewer than 50
+        classes), so that it ends in Newton's steps, and beyond the mean curvature among the
+        classes where there are 4 P rows.
     tol : float, default=1e-4
         Bound of ``(f - f*) / f*`` at which to stop, certified by a duality gap. With ``C=inf``
         there is no such certificate, and the gradient decides.
@@ -67,9 +58,9 @@ class SoftmaxClassifier(PartialFit):
     workspace_bytes : int, optional
         Memory for a block of rows, in fit and in predict: one for its inputs or features, one for
         its logits; 64 MiB by default. Rows of X are not copied, unless some have weight 0. On top
-        come a few numbers for each row (labels and weights), the parameters, and the P x P
-        matrices of Newton's method. With 1 MiB and X of 19 MB, ``fit`` was measured to hold
-        3.4 MiB beyond X.
+        come a few numbers for each row (labels and weights), the parameters, and three P x P
+        matrices where the Hessian is measured. With 1 MiB and X of 19 MB, ``fit`` was measured to
+        hold 3.4 MiB beyond X.
     dtype : {"auto", "float32", "float64"}, default="auto"
         What to compute in; "auto" keeps float32 and turns anything else into float64.
     random_state : int, RandomState or None, default=None
@@ -173,14 +164,6 @@ class SoftmaxClassifier(PartialFit):
         objective = CurvedObjective(batches, features, loss, start, problem.mass)
         objective.newton = self.solver == "newton"
         return objective
-
-    def _solver(self, problem: Problem, n_parameters: int) -> Solver:
-        if self.solver == "newton":
-            return partial(lbfgs, refine_after=range(self.max_iter))
-        known = problem.inputs.shape[0] >= _ROWS_A_PARAMETER * n_parameters
-        few = n_parameters <= _FEW_PARAMETERS
-        after = _OFTEN if few else _RARELY if known else ()
-        return partial(lbfgs, refine_after=after, refine_unsure=few)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

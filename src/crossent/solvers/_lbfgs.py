@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +24,13 @@ class RefinedObjective(Objective, Protocol):
         """Change the coordinates, and return those of the same point."""
         ...
 
+    def is_due(self, n_iterations: int, n_since: int, *, unsure: bool) -> bool:
+        """Whether to do so after these many iterations, and these many since the last time.
+
+        ``unsure`` says that f hardly falls, and yet a certificate asks for a smaller gradient.
+        """
+        ...
+
 
 def lbfgs(
     objective: Objective | RefinedObjective,
@@ -34,16 +40,15 @@ def lbfgs(
     max_iter: int,
     callback: Callback | None = None,
     remedy: str = "raise max_iter",
-    refine_after: Collection[int] = (),
-    refine_unsure: bool = False,
 ) -> Result:
     """Lower an objective until a criterion is content.
 
     Parameters
     ----------
     objective : Objective
-        A `RefinedObjective` where ``refine_after`` names iterations. Its ``rounding``, where it has
-        one, is the relative error of its values; float64's without.
+        A `RefinedObjective` says when it takes other coordinates: after every iteration, from the
+        whole Hessian, this is Newton's method. Its ``rounding``, where it has one, is the relative
+        error of its values; float64's without.
     start : float64 (P,)
     criterion : Criterion
         The only thing that can say "converged".
@@ -53,12 +58,6 @@ def lbfgs(
         Gets a `Progress` after every iteration; ends the run by returning True.
     remedy : str
         What the sentence about too few iterations advises.
-    refine_after : collection of int
-        Numbers of iterations after which the objective takes better coordinates. After each one,
-        if they come from the whole Hessian, this is Newton's method.
-    refine_unsure : bool, default=False
-        Also after iterations that leave the criterion ``unsure``: f hardly falls, and yet a
-        certificate asks for a smaller gradient, which a step of Newton's gives.
 
     Returns
     -------
@@ -82,13 +81,13 @@ def lbfgs(
     run = Run(objective, criterion, callback)
     at = run.begin(start)
     memory: Memory | None = None
+    n_refined, is_due = 0, getattr(objective, "is_due", None)
     for n_iteration in range(max_iter):
         if run.has_ended:
             break
-        unsure = refine_unsure and getattr(criterion, "unsure", False)
-        if n_iteration in refine_after or unsure:
-            at = _refined(objective, at)
-            memory = None
+        unsure = bool(getattr(criterion, "unsure", False))
+        if is_due is not None and is_due(n_iteration, n_iteration - n_refined, unsure=unsure):
+            at, memory, n_refined = _refined(objective, at), None, n_iteration
         memory = memory or Memory(_PAIRS, len(start))
         there = _step(run, at, memory)
         if there is None:
