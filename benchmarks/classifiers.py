@@ -8,6 +8,7 @@ of three iterations. A row replaces the one of the same table, solver and number
 
     python -m benchmarks.classifiers times                  # the small tables
     python -m benchmarks.classifiers times --set all        # all, about ten minutes
+    python -m benchmarks.classifiers times --only 20000 --solvers lbfgs --iterations 80,160 --cap 60
     python -m benchmarks.classifiers peaks --set all
 """
 
@@ -22,7 +23,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from crossent import SoftmaxClassifier
 from crossent.bench import peak_bytes
@@ -43,10 +44,17 @@ Row = dict[str, Any]
 _MANY_ROUNDS_BELOW = 0.5  # seconds of a fit that is made three times, its median kept
 
 
-def curve(table: Table, X: Any, y: Any, solver: str, best: float, cap: float) -> list[Row]:
+class Plan(NamedTuple):
+    """How far a solver's curve goes: iterations of its fits, and the seconds of one at most."""
+
+    iterations: tuple[int, ...] = ()  # none: those of the table's size
+    cap: float = 20.0
+
+
+def curve(table: Table, X: Any, y: Any, solver: str, best: float, plan: Plan) -> list[Row]:
     """Fit with more and more iterations, until the gap is small or a fit takes too long."""
     rows: list[Row] = []
-    for max_iter in ITERATIONS if table.is_small else OF_LARGE:
+    for max_iter in plan.iterations or (ITERATIONS if table.is_small else OF_LARGE):
         seconds, model = timed(solver, X, y, max_iter)
         value = objective(X, y, model.coef_, model.intercept_)
         row = {"table": table.name, "size": table.size, "solver": solver, "max_iter": max_iter}
@@ -55,8 +63,8 @@ def curve(table: Table, X: Any, y: Any, solver: str, best: float, cap: float) ->
         print(f"  {solver:28s} {max_iter:5d} {seconds:9.4f} s  gap {gap:9.2e}", flush=True)
         if gap <= LEAST_GAP:
             break
-        if seconds > cap:
-            rows[-1]["note"] = f"left after a fit of more than {cap:g} s"
+        if seconds > plan.cap:
+            rows[-1]["note"] = f"left after a fit of more than {plan.cap:g} s"
             break
     return rows
 
@@ -82,7 +90,7 @@ def best_objective(X: Any, y: Any, known: Iterable[float]) -> float:
     return objective(X, y, model.coef_, model.intercept_)
 
 
-def measure_times(tables: list[Table], solvers: list[str], cap: float) -> None:
+def measure_times(tables: list[Table], solvers: list[str], plan: Plan) -> None:
     """Measure the tables, solver by solver, each beginning with a fit that warms up."""
     path = RESULTS / "classifiers.csv"
     for table in tables:
@@ -100,7 +108,7 @@ def measure_times(tables: list[Table], solvers: list[str], cap: float) -> None:
         for solver in solvers:
             if sensible(solver, X, int(y.max()) + 1):
                 SOLVERS[solver](X, y, 1)
-                rows += curve(table, X, y, solver, best, cap)
+                rows += curve(table, X, y, solver, best, plan)
         best = min([best, *(row["objective"] for row in rows)])
         rows = [row | {"best": best, "gap": row["objective"] / best - 1.0} for row in rows]
         merge(rows, path, (*COLUMNS, "best"), ("table", "size", "solver"))
@@ -152,6 +160,9 @@ def main() -> None:
     options.add_argument("--only", default="", help="tables whose name and size hold this")
     options.add_argument("--solvers", default=";".join(SOLVERS), help="separated by ;")
     options.add_argument("--cap", type=float, default=20.0, help="seconds of a fit at most")
+    options.add_argument(
+        "--iterations", default="", help="of the fits, separated by commas: fewer for slow solvers"
+    )
     chosen = options.parse_args()
     keep_to_two_cores("benchmarks.classifiers")
     warnings.simplefilter("ignore")
@@ -162,7 +173,8 @@ def main() -> None:
         peak(*chosen.names)
         return
     if chosen.what == "times":
-        measure_times(tables, solvers, chosen.cap)
+        iterations = tuple(int(number) for number in chosen.iterations.split(",") if number)
+        measure_times(tables, solvers, Plan(iterations, chosen.cap))
     if chosen.what == "peaks":
         measure_peaks(tables, [s for s in solvers if s in (OURS, "lbfgs", "newton-cg")])
     render_classifiers.render(RESULTS, ROOT / "docs")
