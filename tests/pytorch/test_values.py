@@ -160,6 +160,27 @@ def test_no_rows_follow_the_policy():
     assert z.grad.shape == (0, 3)
 
 
+@pytest.mark.parametrize("array", [[[1.0, 2.0]], np.ones((1, 2))], ids=["list", "array"])
+def test_what_is_no_tensor_is_refused_with_a_way_out(array):
+    label, weight = torch.tensor([0]), torch.ones(3, 2)
+    calls = [
+        ("logits", lambda: ct.softmax(array)),
+        ("logits", lambda: ct.log_softmax(array)),
+        ("logits", lambda: ct.logsumexp(array)),
+        ("logits", lambda: ct.cross_entropy(array, label)),
+        ("logits", lambda: ct.binary_cross_entropy(array, torch.ones(1, 2))),
+        ("inputs", lambda: ct.linear_cross_entropy(array, weight, label)),
+        ("weight", lambda: ct.linear_cross_entropy(torch.ones(1, 2), array, label)),
+        ("inputs", lambda: ct.linear_statistics(array, weight)),
+        ("inputs", lambda: ct.gaussian_features(array, weight, torch.ones(3))),
+        ("centers", lambda: ct.gaussian_features(weight, array, torch.ones(1))),
+    ]
+    for name, call in calls:
+        words = rf"{name} must be a torch.Tensor, got .*: pass torch.as_tensor\({name}\)"
+        with pytest.raises(TypeError, match=words):
+            call()
+
+
 @pytest.mark.parametrize("bad", [{"reduction": "median"}, {"label_smoothing": 2.0},
                                  {"temperature": 0.0}, {"normalizer": -1.0},
                                  {"class_weight": torch.ones(3)}])  # fmt: skip

@@ -22,6 +22,7 @@ from ._numpy_losses import BinaryCrossEntropy, CrossEntropy
 from ._over_ranks import loss_over_ranks, with_common_divisor
 from ._row_blocks import GivenLogits
 from ._sharded import local_part
+from ._tensors import check_tensor
 
 __all__ = ["CROSS_ENTROPY", "binary_cross_entropy", "cross_entropy"]
 
@@ -96,6 +97,7 @@ def cross_entropy(
     >>> z.grad
     tensor([[-2.0612e-09,  2.0612e-09]])
     """
+    check_tensor(logits, "logits")
     logits, process_group = local_part(logits, axis, process_group, data_group)
     loss = (
         loss_arguments(logits, target, axis, **options)
@@ -147,6 +149,7 @@ def binary_cross_entropy(
     >>> u.grad
     tensor([-0.5000])
     """
+    check_tensor(logits, "logits")
     return _value(_BINARY, logits, loss_arguments(logits, target, -1, **options))
 
 

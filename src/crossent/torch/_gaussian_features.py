@@ -9,7 +9,7 @@ import torch
 from .. import ops
 from ._joined import joined
 from ._operator import Operator, differentiated_further, is_final, primals_of
-from ._tensors import array_of, check_device, float_dtype, parameter_array, tensor_of
+from ._tensors import array_of, check_device, check_tensor, float_dtype, parameter_array, tensor_of
 
 __all__ = ["gaussian_features"]
 
@@ -53,6 +53,7 @@ def gaussian_features(
     >>> gaussian_features(torch.zeros(1, 2), torch.zeros(1, 2), torch.ones(1))
     tensor([[2.]])
     """
+    check_tensor(inputs, "inputs")
     check_device(centers, inputs, "centers")
     check_device(beta, inputs, "beta")
     return _gaussian_features(inputs, centers, beta, kind)

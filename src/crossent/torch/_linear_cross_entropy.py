@@ -16,7 +16,7 @@ from ._numpy_linear import LinearCrossEntropy
 from ._over_ranks import loss_over_ranks, with_common_divisor
 from ._row_blocks import LayerLogits
 from ._sharded import local_part, refuse_dtensors
-from ._tensors import check_device
+from ._tensors import check_device, check_tensor
 
 __all__ = ["linear_cross_entropy"]
 
@@ -96,6 +96,7 @@ def linear_cross_entropy(
             [ 0.3333,  0.3333],
             [-0.6667, -0.6667]])
     """
+    check_tensor(inputs, "inputs")
     refuse_dtensors(inputs=inputs, target=target)
     weight, process_group = local_part(weight, 0, process_group, data_group)
     if bias is not None:

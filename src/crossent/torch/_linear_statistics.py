@@ -16,7 +16,7 @@ from ._ranks import OneRank, ranks_of
 from ._row_blocks import LayerLogits, blocks
 from ._row_losses import Rows
 from ._sharded import local_part, refuse_dtensors
-from ._tensors import array_of, check_device, float_dtype, parameter_array, tensor_of
+from ._tensors import array_of, check_device, check_tensor, float_dtype, parameter_array, tensor_of
 
 __all__ = ["LinearStatistics", "linear_statistics"]
 
@@ -83,6 +83,7 @@ def linear_statistics(
     >>> found.argmax, found.top_indices
     (tensor([1]), tensor([[1, 2]]))
     """
+    check_tensor(inputs, "inputs")
     refuse_dtensors(inputs=inputs, target=target)
     weight, process_group = local_part(weight, 0, process_group, None)
     check_device(weight, inputs, "weight")

@@ -9,7 +9,14 @@ import torch
 from .. import ops
 from ._joined import joined, joined_mask
 from ._operator import Operator, is_final, primals_of
-from ._tensors import array_of, float_dtype, optional_array, optional_tensor, tensor_of
+from ._tensors import (
+    array_of,
+    check_tensor,
+    float_dtype,
+    optional_array,
+    optional_tensor,
+    tensor_of,
+)
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -46,6 +53,7 @@ def softmax(
     >>> softmax(torch.tensor([1000.0, 1000.0]))
     tensor([0.5000, 0.5000])
     """
+    check_tensor(logits, "logits")
     return _softmax(logits, optional_tensor(where, logits, "where"), axis)
 
 
@@ -77,6 +85,7 @@ def log_softmax(
     >>> float(log_softmax(torch.tensor([40.0, 0.0], dtype=torch.float64))[0])
     -4.248354255291589e-18
     """
+    check_tensor(logits, "logits")
     return _log_softmax(logits, optional_tensor(where, logits, "where"), axis)
 
 
@@ -116,6 +125,7 @@ def logsumexp(
     >>> z.grad
     tensor([0.2500, 0.2500, 0.2500, 0.2500])
     """
+    check_tensor(logits, "logits")
     value = _logsumexp(logits, optional_tensor(where, logits, "where"), axis)
     return value.unsqueeze(axis) if keepdims else value
 

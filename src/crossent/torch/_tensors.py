@@ -14,6 +14,7 @@ __all__ = [
     "array_of",
     "as_tensor",
     "check_device",
+    "check_tensor",
     "empty_like",
     "float_dtype",
     "has_numbers",
@@ -115,8 +116,18 @@ def optional_tensor(
     return None if value is None else as_tensor(value, like, name)
 
 
+def check_tensor(value: object, name: str) -> None:
+    """Refuse an array or a list where a tensor is what the result is made like."""
+    if not isinstance(value, torch.Tensor):
+        raise TypeError(
+            f"{name} must be a torch.Tensor, got {type(value).__name__}: pass "
+            f"torch.as_tensor({name}), or call crossent's function of arrays"
+        )
+
+
 def check_device(value: torch.Tensor, like: torch.Tensor, name: str) -> None:
-    """Refuse a tensor that is elsewhere than the logits or inputs are."""
+    """Refuse what is no tensor, or one that is elsewhere than the logits or inputs are."""
+    check_tensor(value, name)
     if value.device != like.device:
         raise ValueError(
             f"{name} is on device {value.device}, but what it belongs to is on {like.device}: pass "
