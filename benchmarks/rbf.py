@@ -187,10 +187,19 @@ def _where() -> Row:
 
 
 def rendered_whole(rows: list[Row]) -> list[str]:
-    """Return the lines of the table of seconds on all rows."""
+    """Return the lines of the table of seconds on all rows; none where none were measured."""
+    names = list(dict.fromkeys(row["data"] for row in rows if row["data"].endswith(", all rows")))
+    if not names:
+        return []
     heads = ["", "rows", *(f"{model}: fit + predict" for model in WHOLE_MODELS), "ratio"]
-    lines = [line(heads), line(["---"] + ["---:"] * (len(heads) - 1))]
-    for name in dict.fromkeys(row["data"] for row in rows if row["data"].endswith(", all rows")):
+    lines = [
+        "On all rows of a table, trained on and then predicted, the network and the tuned machine in",
+        f"turn (medians of {WHOLE_ROUNDS}):",
+        "",
+        line(heads),
+        line(["---"] + ["---:"] * (len(heads) - 1)),
+    ]
+    for name in names:
         taken = {row["model"]: row for row in rows if row["data"] == name}
         pairs = [
             (float(taken[model]["fit_seconds"]), float(taken[model]["predict_seconds"]))

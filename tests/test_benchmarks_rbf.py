@@ -61,7 +61,8 @@ def test_all_rows_are_timed_and_rendered(monkeypatch):
     assert all(float(row["fit_seconds"]) > 0.0 for row in rows)
     rows[0] |= {"fit_seconds": "0.5", "predict_seconds": "0.25"}
     rows[1] |= {"fit_seconds": "1.0", "predict_seconds": "0.5"}
-    head, _, row = rbf.rendered_whole(rows)
+    assert rbf.rendered_whole([]) == []
+    *_, head, _, row = rbf.rendered_whole(rows)
     assert head == "|  | rows | RBF radial: fit + predict | SVC, tuned: fit + predict | ratio |"
     assert row == "| letters | 150 | 0.50 + 0.25 s | 1.00 + 0.50 s | 2.00 |"
     assert rbf.rendered(rows)[0] == "|  |"

@@ -128,12 +128,12 @@ def test_columns_of_any_size_learn_alike(digits):
     assert abs(scaled.score(X * size, y) - plain.score(X, y)) < 0.02
 
 
-@pytest.mark.parametrize(("kind", "least"), [("radial", 0.95), ("additive", 0.90)])
+@pytest.mark.parametrize(("kind", "least"), [("radial", 0.97), ("additive", 0.95)])
 def test_a_network_learns_the_digits_part_by_part(digits, kind, least):
     X, y = digits
     model = RBFClassifier(kind=kind, random_state=0)
     passed_over(model, X[:1500], y[:1500], times=2, rows=500)
-    assert model.score(X[1500:], y[1500:]) > least  # measured: 0.97 and 0.92
+    assert model.score(X[1500:], y[1500:]) > least  # measured: 0.987 and 0.973
     assert model.n_iter_ == 2 * 3 * 16
     assert model.coef_.shape == (10, len(model.centers_))
 
