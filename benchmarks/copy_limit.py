@@ -145,6 +145,10 @@ def binary_cross_entropy(problem: Problem, arrays: Arrays) -> Calls:
     return _calls(arrays["logits"], arrays["logits"], arrays["targets"])
 
 
+def linear_cross_entropy(problem: Problem, arrays: Arrays) -> Calls:
+    return {"fresh": _calls(arrays["inputs"], arrays["inputs"])["fresh"]}
+
+
 def _with(calls: Calls, also_read: np.ndarray) -> Calls:
     """Return the calls with one more array read."""
     read = _mover(None, also_read)

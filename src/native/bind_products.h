@@ -34,6 +34,12 @@ struct Strided {
 
 constexpr double kPerTerm = 0.01;  // nanoseconds
 
+// Of this thread, for the copies that a product makes.
+double* product_memory() {
+  thread_local std::unique_ptr<double[]> memory(new double[kProductNumbers]);
+  return memory.get();
+}
+
 // out = start + a b; start may be out, a row for all rows (of step 0) or None.
 void matrix_product(handle left, handle right, handle out, handle start, bool in_order) {
   const Strided a(left, "a"), b(right, "b"), z(out, "out");
@@ -56,8 +62,7 @@ void matrix_product(handle left, handle right, handle out, handle start, bool in
   const auto kernel = kernels->product[a.dtype];
   const double cost = kPerRow + kPerTerm * double(call.m) * double(call.p) * double(call.c + 1);
   share(items, 1, cost, [&](int64_t begin, int64_t end) {
-    thread_local std::unique_ptr<double[]> memory(new double[kProductNumbers]);
-    kernel(call, begin, end, memory.get());
+    kernel(call, begin, end, product_memory());
   });
 }
 

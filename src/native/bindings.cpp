@@ -1,6 +1,7 @@
 // The Python module: arguments in, one kernel over the rows, nothing else.
 #include "bind_columns.h"
 #include "bind_gaussian.h"
+#include "bind_linear.h"
 #include "bind_products.h"
 #include "bind_softmax.h"
 
@@ -62,6 +63,9 @@ NB_MODULE(_native, m) {
   m.def("gaussian_features_vjp_rows", gaussian_features_vjp_rows, "inputs"_a, "centers"_a, "beta"_a,
         "cotangent"_a, "kind"_a, "inputs_out"_a.none(), "centers_out"_a.none(), "beta_out"_a.none());
   m.def("matrix_product", matrix_product, "a"_a, "b"_a, "out"_a, "start"_a.none(), "in_order"_a);
+  m.def("linear_cross_entropy_rows", linear_cross_entropy_rows, "inputs"_a, "weight"_a, "bias"_a.none(), "labels"_a,
+        "gradient_factor"_a, "options"_a, "loss"_a.none(), "inputs_out"_a.none(), "weight_out"_a.none(),
+        "bias_out"_a.none(), "memory"_a);
   m.def("first_bad_label", first_bad_label);
   m.def("first_outside", first_outside);
   m.def("set_num_threads", set_thread_count);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from crossent import _kernels as kernels
+from crossent._arguments import LossOptions
 from tests.kernels import tables
 from tests.kernels.tables import name_of
 from tests.kernels.truth import Array
@@ -21,6 +23,7 @@ native_only = pytest.mark.skipif(
 SHAPES = [
     (1, 1, 1), (28, 256, 64), (30, 40, 50), (17, 513, 100), (5, 300, 33), (40, 7, 10),
     (10, 700, 20), (2, 50, 300), (1, 600, 40), (1, 40, 300), (130, 30, 1200), (1100, 3, 70),
+    (32, 32, 32), (96, 300, 64), (45, 33, 47), (33, 1000, 601),
     (3, 0, 4), (0, 3, 4), (3, 4, 0),
 ]  # fmt: skip
 TURNS = [(False, False), (False, True), (True, False), (True, True)]
@@ -113,6 +116,75 @@ def test_odd_numbers_stay_in_their_rows(dtype: Any) -> None:
     assert np.isnan(found[3]).all()
     assert np.isinf(found[20]).all()
     assert np.isfinite(np.delete(found, [3, 20], axis=0)).all()
+
+
+@pytest.mark.parametrize("turns", TURNS)
+def test_no_number_is_too_small_or_too_large(turns: tuple[bool, bool]) -> None:
+    a, b = operands((140, 600, 90), turns, np.float32)
+    a[3, 5], a[40], a[70], a[100, 7] = np.inf, a[40] * 1e-36, a[70] * 1e36, -np.inf
+    b[:, 7], b[9, 80] = b[:, 7] * 1e-34, np.nan
+    wide = [x.astype(np.float64) for x in (a, b)]
+    with np.errstate(invalid="ignore"):
+        found, exact = made(a, b), wide[0] @ wide[1]
+        size = np.abs(wide[0]) @ np.abs(wide[1])
+    finite = np.isfinite(exact)
+    assert np.array_equal(found[~finite], exact[~finite].astype(np.float32), equal_nan=True)
+    error = np.abs(found[finite] - exact[finite])
+    assert (error <= 64 * np.finfo(np.float32).eps * size[finite] + 600 * 2.0**-149).all()
+
+
+LAYERS = [(5000, 20, 5), (700, 784, 10), (3, 4, 64), (40, 300, 40), (1, 1, 1)]
+
+
+@pytest.mark.parametrize("options", [LossOptions(), LossOptions(0.1, 1.7, 4.0, 0.01)])
+@pytest.mark.parametrize("shape", LAYERS)
+@pytest.mark.parametrize("dtype", tables.WIDE_DTYPES, ids=name_of)
+def test_a_layer_of_few_classes_is_its_products(
+    shape: tuple[int, int, int], options: LossOptions, dtype: Any
+) -> None:
+    n_rows, n, n_classes = shape
+    rng = np.random.default_rng(shape)
+    x, w = rng.normal(size=(n_rows, n)).astype(dtype), rng.normal(size=(n_classes, n)).astype(dtype)
+    b, labels = rng.normal(size=n_classes).astype(dtype), rng.integers(0, n_classes, n_rows)
+    found = layer(x, w, b, labels, options)
+    wide = [a.astype(np.float64) for a in (x, w, b)]
+    z = wide[0] @ wide[1].T + wide[2]
+    losses, g = np.empty(n_rows), np.empty_like(z)
+    total = kernels.cross_entropy_rows(z, labels, None, 0.3, options, losses, g)
+    eps = 40 * np.sqrt(n) * np.finfo(dtype).eps
+    assert_near = partial(np.testing.assert_allclose, rtol=eps)
+    assert_near(found[0], total, atol=eps)
+    for ours, theirs in zip(
+        found[1:], (losses, g @ wide[1], g.T @ wide[0], g.sum(axis=0)), strict=True
+    ):
+        assert_near(ours, theirs, atol=eps * (1 + np.abs(theirs).max()))
+    only_loss = layer(x, w, b, labels, options, gradients=False)
+    assert only_loss[0] == found[0]
+
+
+def layer(
+    x: Array, w: Array, b: Array, labels: Array, options: LossOptions, gradients: bool = True
+) -> tuple[Any, ...]:
+    losses, memory = np.empty(len(x)), np.empty(32 * len(w) * (x.shape[1] + 1024), x.dtype)
+    out = [np.full(a.shape, np.nan, x.dtype) if gradients else None for a in (x, w, b)]
+    total = kernels.linear_cross_entropy_rows(x, w, b, labels, 0.3, options, losses, *out, memory)
+    return total, losses, *out
+
+
+@native_only
+def test_a_layer_of_few_classes_has_the_same_bits_on_any_threads() -> None:
+    rng = np.random.default_rng(3)
+    x, w = rng.normal(size=(9000, 40)).astype(np.float32), rng.normal(size=(9, 40))
+    given = x, w.astype(np.float32), w[:, 0].astype(np.float32), rng.integers(0, 9, 9000)
+    before, found = kernels.get_num_threads(), set()
+    try:
+        for threads in (1, 2, 5):
+            kernels.set_num_threads(threads)
+            total, *arrays = layer(*given, LossOptions())
+            found.add((total, *(a.tobytes() for a in arrays)))
+    finally:
+        kernels.set_num_threads(before)
+    assert len(found) == 1
 
 
 @native_only

@@ -23,6 +23,7 @@ __all__ = [
     "gaussian_features_rows",
     "gaussian_features_vjp_rows",
     "get_num_threads",
+    "linear_cross_entropy_rows",
     "log_softmax_columns",
     "log_softmax_jvp_rows",
     "log_softmax_rows",
@@ -60,4 +61,5 @@ softmax_columns = floor.softmax_columns
 logsumexp_columns = floor.logsumexp_columns
 log_softmax_columns = floor.log_softmax_columns
 matrix_product = floor.matrix_product
+linear_cross_entropy_rows = floor.linear_cross_entropy_rows
 cross_entropy_columns = floor.cross_entropy_columns

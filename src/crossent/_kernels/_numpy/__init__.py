@@ -27,7 +27,7 @@ from ._cross_entropy import (
     first_outside,
 )
 from ._gaussian_features import gaussian_features_rows, gaussian_features_vjp_rows
-from ._products import matrix_product
+from ._products import linear_cross_entropy_rows, matrix_product
 from ._softmax import (
     log_softmax_jvp_rows,
     log_softmax_rows,
@@ -49,6 +49,7 @@ __all__ = [
     "first_outside",
     "gaussian_features_rows",
     "gaussian_features_vjp_rows",
+    "linear_cross_entropy_rows",
     "log_softmax_columns",
     "log_softmax_jvp_rows",
     "log_softmax_rows",

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from ..._arguments import TopKTargets, as_cotangent, as_needs
 from ..._typing import Array, ArrayLike
 from .._loss import LossKeywords
+from ._few_classes import by_rows, goes_by_rows
 from ._layout import Demand, layout_of
 from ._logits import logits_of
 from ._one_order import one_order
@@ -43,10 +44,11 @@ def linear_cross_entropy(
     workspace_bytes : int, optional
         Memory for blocks of logits, copies and products, never more; less than one row of logits
         is enough, at the price of computing them twice. By default 64 MiB, and up to 256 MiB
-        where that holds fewer than 256 rows of logits; max(4096, 64 K itemsize) always lets whole
-        rows fit. Beside it there are only numbers of each row (labels as int64 and weights as
-        float64, where they are not given so), arguments of whole numbers as float64, and what
-        the NumPy kernels take for their formulas: about 2 MB, or 20 rows of float64.
+        where that holds fewer than 768 rows of logits, or than a quarter of all;
+        max(4096, 64 K itemsize) always lets whole rows fit. Beside it there are only numbers of
+        each row (labels as int64 and weights as float64, where they are not given so), arguments
+        of whole numbers as float64, and what the NumPy kernels take for their formulas: about
+        2 MB, or 20 rows of float64.
     deterministic : bool
         Give the same bits for any workspace from max(4096, 64 K itemsize) bytes on and any number
         of threads. The compiled kernels sum each gradient in one order, which costs next to
@@ -146,6 +148,8 @@ def value_and_grad(
     problem: LinearProblem, wanted: Sequence[str], cotangent: Array | None
 ) -> tuple[Any, LinearGradients]:
     """The loss, and the gradients that are wanted."""
+    if goes_by_rows(problem, cotangent):
+        return by_rows(problem, wanted)
     copies = 1 + ("inputs" in wanted)
     layout = layout_of(problem, Demand(1, copies, "weight" in wanted, "bias" in wanted))
     products = problem.products(layout.scratch)
