@@ -193,8 +193,8 @@ def rendered_whole(rows: list[Row]) -> list[str]:
         return []
     heads = ["", "rows", *(f"{model}: fit + predict" for model in WHOLE_MODELS), "ratio"]
     lines = [
-        "On all rows of a table, trained on and then predicted, the network and the tuned machine in",
-        f"turn (medians of {WHOLE_ROUNDS}):",
+        "On all rows of a table, trained on and then predicted, the network and the tuned machine",
+        f"in turn (medians of {WHOLE_ROUNDS}):",
         "",
         line(heads),
         line(["---"] + ["---:"] * (len(heads) - 1)),
