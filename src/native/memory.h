@@ -125,8 +125,8 @@ INLINE V keep(Full, V value, V) {
   return value;
 }
 #if defined(__AVX512F__)
-INLINE F32 keep(int n, F32 value, F32 other) { return _mm512_mask_blend_ps(lane_bits(n), other, value); }
-INLINE F64 keep(int n, F64 value, F64 other) { return _mm512_mask_blend_pd(lane_bits(n), other, value); }
+INLINE F32 keep(int n, F32 value, F32 other) { return _mm512_mask_blend_ps(n > 0 ? lane_bits(n) : 0, other, value); }
+INLINE F64 keep(int n, F64 value, F64 other) { return _mm512_mask_blend_pd(n > 0 ? lane_bits(n) : 0, other, value); }
 #else
 INLINE F32 keep(int n, F32 value, F32 other) { return select(lane_numbers<float>() < n, value, other); }
 INLINE F64 keep(int n, F64 value, F64 other) { return select(lane_numbers<double>() < n, value, other); }

@@ -30,6 +30,9 @@ def _losses(n_rows: int, n_classes: int, dtype: Any) -> dict[str, Callable[[Arra
         "plain": lambda loss: kernels.cross_entropy_rows(
             z, labels, weight, 1.0, calls.PLAIN, loss, None
         ),
+        "unweighted": lambda loss: kernels.cross_entropy_rows(
+            z, labels, None, 1.0, calls.PLAIN, loss, None
+        ),
         "options": lambda loss: kernels.cross_entropy_rows(
             z, labels, weight, 1.0, calls.FULL, loss, None
         ),
