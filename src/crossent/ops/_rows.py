@@ -56,9 +56,10 @@ def destination(
     """
     if out is None:
         return np.empty(rows.shape, like.dtype)
-    as_output(out, like.shape, like.dtype)
+    if out is not like or not out.flags.writeable:  # nothing else is to be checked in place
+        as_output(out, like.shape, like.dtype)
     in_order = axis == like.ndim - 1 or rows.ndim == 3
-    if in_order and is_plain(out):
+    if out is rows or (in_order and is_plain(out)):
         result = out if out.ndim == rows.ndim == 2 else out.reshape(rows.shape)
         if _may_write(result, rows):
             for other in others:
