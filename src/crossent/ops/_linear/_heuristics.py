@@ -25,9 +25,8 @@ n, K                compiled       BLAS
 64, 100000          235  196  178  177  184  137
 ==================  =============  =============
 
-A block reads the weight twice and reads and writes its gradient once, whatever its rows: with many
-classes blocks have up to 768 rows (counted by that traffic, not timed), fewer where these would be
-more than a quarter of all, for memory.
+More rows gain nothing that shows: 1536 x 128 x 32000 took one thread 974, 997, 947 and 983 ms in
+blocks of 256, 384, 512 and 768.
 
 Few classes, one thread's milliseconds with all rows in one kernel and in blocks: 200000 x 20 x 5
 9.5 and 10.0, 12000 x 784 x 10 64.5 and 63.9, 20000 x 100 x 32 8.2 and 9.0, 20000 x 100 x 64 9.2 and
@@ -44,7 +43,6 @@ __all__ = [
     "MOST_FEW_BYTES",
     "PRODUCT_ELEMENTS",
     "default_workspace",
-    "even_rows",
     "most_block_rows",
 ]
 
@@ -55,29 +53,19 @@ FEW_CLASSES = 64
 """Up to here all rows go through one kernel; no more than 64, which is what it has room for."""
 
 _LEAST_BYTES, _MOST_BYTES = 64 << 20, 256 << 20
-_GOOD_ROWS, _MOST_ROWS, _LEAST_BLOCKS = 768, 16384, 4
+_GOOD_ROWS, _MOST_ROWS = 512, 16384
 _BLOCK_ELEMENTS = 4 << 20
-_UNIT_ROWS = 32  # that the products take at a time
 
 MOST_FEW_BYTES = _LEAST_BYTES
 """Of the kernel for few classes, where no workspace is given."""
 
 
-def default_workspace(row_bytes: int, n_rows: int) -> int:
-    """64 MiB; up to 256 MiB where that holds fewer than the good rows, or than a quarter of all."""
-    rows = min(_GOOD_ROWS, -(-n_rows // _LEAST_BLOCKS))
-    return min(max(_LEAST_BYTES, (rows + 1) * row_bytes), _MOST_BYTES)
+def default_workspace(row_bytes: int) -> int:
+    """64 MiB; up to 256 MiB where that holds fewer than 256 rows."""
+    return min(max(_LEAST_BYTES, 256 * row_bytes * 4 // 3), _MOST_BYTES)
 
 
 def most_block_rows(n_features: int, n_classes: int) -> int:
     """Rows beyond which a block only leaves the cache, and the products gain nothing."""
     wide = _BLOCK_ELEMENTS // (n_features + n_classes)
     return min(max(wide, _GOOD_ROWS), _MOST_ROWS)
-
-
-def even_rows(n_rows: int, most: int) -> int:
-    """Rows of as few blocks as have at most so many, all about as large."""
-    if n_rows <= most:
-        return max(1, n_rows)
-    blocks = -(-n_rows // most)
-    return min(most, -(-n_rows // (blocks * _UNIT_ROWS)) * _UNIT_ROWS)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..._arguments import TopKRows, as_workspace, target_row_bytes
-from ._heuristics import PRODUCT_ELEMENTS, default_workspace, even_rows, most_block_rows
+from ._heuristics import PRODUCT_ELEMENTS, default_workspace, most_block_rows
 from ._problem import LinearProblem
 from ._products import is_ready
 
@@ -53,7 +53,7 @@ def layout_of(problem: LinearProblem, demand: Demand) -> Layout:
     fixed = _LEAST_SCRATCH + narrow * (demand.bias * n_classes + demand.weight * _LEAST_SCRATCH)
     fixed *= itemsize
     sums = narrow * demand.weight * n_classes * problem.layer.inputs.shape[1]
-    default = default_workspace(row, problem.n_rows) + sums * itemsize
+    default = default_workspace(row) + sums * itemsize
     least = fixed + min(row, block_of_classes(1, _LEAST_CLASSES))
     why = "one row of logits, or a few classes of it"
     if problem.deterministic:
@@ -98,18 +98,12 @@ def _of_whole_rows(
     n_features, itemsize = problem.layer.inputs.shape[1], problem.dtype.itemsize
     copies = demand.copies * n_features * itemsize * _needs_copies(problem)
     most = min(problem.n_rows, most_block_rows(n_features, problem.n_classes))
-    room = given * 3 // 4 if _needs_scratch(problem) else given - _LEAST_SCRATCH * itemsize
-    copied, bare = (min(room // size, most) for size in (row + copies, row))
+    copied, bare = (min(given * 3 // 4 // size, most) for size in (row + copies, row))
     copy_inputs = 2 * copied >= bare > 0
-    rows = even_rows(problem.n_rows, max(1, copied if copy_inputs else bare))
+    rows = max(1, copied if copy_inputs else bare)
     scratch = (given - rows * (row + copies * copy_inputs)) // itemsize
     scratch = max(_LEAST_SCRATCH, min(scratch, PRODUCT_ELEMENTS))
     return Layout(rows, problem.n_classes, copy_inputs, scratch, sums)
-
-
-def _needs_scratch(problem: LinearProblem) -> bool:
-    """Whether products are made in pieces: the compiled kernel's are not, in that dtype."""
-    return problem.by_blas or problem.layer.weight.dtype != problem.dtype
 
 
 def _needs_copies(problem: LinearProblem) -> bool:

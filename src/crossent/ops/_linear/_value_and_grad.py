@@ -44,11 +44,10 @@ def linear_cross_entropy(
     workspace_bytes : int, optional
         Memory for blocks of logits, copies and products, never more; less than one row of logits
         is enough, at the price of computing them twice. By default 64 MiB, and up to 256 MiB
-        where that holds fewer than 768 rows of logits, or than a quarter of all;
-        max(4096, 64 K itemsize) always lets whole rows fit. Beside it there are only numbers of
-        each row (labels as int64 and weights as float64, where they are not given so), arguments
-        of whole numbers as float64, and what the NumPy kernels take for their formulas: about
-        2 MB, or 20 rows of float64.
+        where that holds fewer than 256 rows of logits; max(4096, 64 K itemsize) always lets whole
+        rows fit. Beside it there are only numbers of each row (labels as int64 and weights as
+        float64, where they are not given so), arguments of whole numbers as float64, and what
+        the NumPy kernels take for their formulas: about 2 MB, or 20 rows of float64.
     deterministic : bool
         Give the same bits for any workspace from max(4096, 64 K itemsize) bytes on and any number
         of threads. The compiled kernels sum each gradient in one order, which costs next to
