@@ -74,9 +74,13 @@ CHOSEN = [
     *(Problem("cross_entropy", shape) for shape in [*WIDE, (1, 10)]),
     *(Problem("softmax", (16_384, 1000), dtype) for dtype in FOUR[1:]),
     Problem("cross_entropy", (16_384, 1000), "float64"),
-    *(Problem("softmax", shape, axis=1) for shape in MIDDLE_AXIS),
+    *(
+        Problem(name, shape, axis=1)
+        for name, shape in product((*FAMILY, "softmax_vjp", "cross_entropy"), MIDDLE_AXIS)
+    ),
     Problem("binary_cross_entropy", (1_000_000,)),
     *(Problem(name, GAUSSIAN[0], kind=kind) for name, kind in product(GAUSSIANS, KINDS)),
+    *(Problem(name, GAUSSIAN[1], kind="radial") for name in GAUSSIANS),  # additive: minutes a peer
 ]
 
 LINEAR_CHOSEN = [  # measured by benchmarks.linear

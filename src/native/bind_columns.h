@@ -19,19 +19,20 @@ struct Columns {
     if (z.columns > kColumnNumbers) throw TypeError("classes along a middle axis are limited to 32768");
     if (rows == 0) return;
     width = std::min((planes ? kPlaneNumbers : kColumnNumbers) / z.columns, kWidestTile);
+    if (planes) width = std::max(width, kWidestTile / 2);
     if (width >= 16) width -= width % 16;  // whole cache lines
     width = std::min(width, z.inner);
     tiles = z.rows * ((z.inner + width - 1) / width);
   }
   double cost(double per_number) const { return double(rows) * (kPerRow + per_number * double(z.columns)); }
   ColumnsCall call(void* out, const CrossEntropyCall* loss = nullptr) const {
-    return {z.data, out, z.columns, z.inner, width, planes, loss};
+    return {z.data, nullptr, out, z.columns, z.inner, width, planes, loss};
   }
-  void* like(handle array, const char* name) const {
+  void* like(handle array, const char* name, bool writes = true) const {
     const Numbers numbers(array.ptr(), name, 3);
     if (numbers.dtype != z.dtype || numbers.rows != z.rows || numbers.columns != z.columns ||
-        numbers.inner != z.inner || !PyArray_ISWRITEABLE((PyArrayObject*)array.ptr()))
-      refuse(name, "writeable, of the shape and dtype of the logits", array.ptr());
+        numbers.inner != z.inner || (writes && !PyArray_ISWRITEABLE((PyArrayObject*)array.ptr())))
+      refuse(name, "writeable, of the shape and dtype of the first argument", array.ptr());
     return numbers.data;
   }
 };
@@ -49,6 +50,27 @@ void logsumexp_columns(handle logits, handle out) {
   const Columns columns(logits);
   const ColumnsCall call = columns.call(output_of(out.ptr(), "out", columns.z.dtype, columns.rows));
   run(kernels->logsumexp_columns[columns.z.dtype], call, columns.tiles, 1, columns.cost(2 * kCheap));
+}
+
+ColumnsCall backward_call(const Columns& columns, handle out) {
+  if (columns.z.columns > kLongestColumn) throw TypeError("backward passes along a middle axis are limited to 2048 classes");
+  return columns.call(columns.like(out, "out"));
+}
+
+// Backward passes, from a cotangent like the results.
+template <ColumnsKernels which>
+void turned_back(handle given, handle cotangent, handle out) {
+  const Columns columns(given);
+  ColumnsCall call = backward_call(columns, out);
+  call.second = columns.like(cotangent, "cotangent", false);
+  run((kernels->*which)[columns.z.dtype], call, columns.tiles, 1, columns.cost(2 * kCheap));
+}
+
+void logsumexp_vjp_columns(handle logits, handle cotangent, handle out) {
+  const Columns columns(logits);
+  ColumnsCall call = backward_call(columns, out);
+  call.second = second_of(cotangent.ptr(), "cotangent", columns.z.dtype, columns.rows);
+  run(kernels->logsumexp_vjp_columns[columns.z.dtype], call, columns.tiles, 1, columns.cost(2 * kCheap));
 }
 
 double cross_entropy_columns(handle logits, handle labels, handle row_weight, double gradient_factor, handle options,

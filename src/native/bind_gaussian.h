@@ -25,13 +25,6 @@ double gaussian_cost(const GaussianCall& call) {
   return double(call.n_samples) * double(call.n_features) * (1 + (call.radial ? 0.2 : 1) * double(call.n_inputs));
 }
 
-void gaussian_features_rows(handle inputs, handle centers, handle beta, const char* kind, handle out) {
-  const Numbers x(inputs.ptr(), "inputs");
-  GaussianCall call = gaussians(x, centers, beta, kind);
-  call.out = output_of(out.ptr(), "out", x.dtype, x.rows, call.n_features);
-  run(kernels->gaussian_features[x.dtype], call, x.rows, 64, gaussian_cost(call));
-}
-
 void gaussian_features_vjp_rows(handle inputs, handle centers, handle beta, handle cotangent, const char* kind,
                                 handle inputs_out, handle centers_out, handle beta_out) {
   const Numbers x(inputs.ptr(), "inputs");

@@ -1,8 +1,8 @@
 // The Python module: arguments in, one kernel over the rows, nothing else.
 #include "bind_columns.h"
-#include "bind_gaussian.h"
 #include "bind_linear.h"
 #include "bind_products.h"
+#include "bind_radial.h"
 #include "bind_softmax.h"
 
 namespace crossent {
@@ -54,6 +54,9 @@ NB_MODULE(_native, m) {
   m.def("softmax_columns", turned<&KernelTable::softmax_columns>);
   m.def("log_softmax_columns", turned<&KernelTable::log_softmax_columns>);
   m.def("logsumexp_columns", logsumexp_columns);
+  m.def("softmax_vjp_columns", turned_back<&KernelTable::softmax_vjp_columns>);
+  m.def("log_softmax_vjp_columns", turned_back<&KernelTable::log_softmax_vjp_columns>);
+  m.def("logsumexp_vjp_columns", logsumexp_vjp_columns);
   m.def("cross_entropy_columns", cross_entropy_columns, "logits"_a, "labels"_a, "row_weight"_a.none(),
         "gradient_factor"_a, "options"_a, "loss"_a.none(), "gradient"_a.none());
   m.def("sigmoid_elements", sigmoid_elements);
@@ -62,6 +65,10 @@ NB_MODULE(_native, m) {
   m.def("gaussian_features_rows", gaussian_features_rows);
   m.def("gaussian_features_vjp_rows", gaussian_features_vjp_rows, "inputs"_a, "centers"_a, "beta"_a,
         "cotangent"_a, "kind"_a, "inputs_out"_a.none(), "centers_out"_a.none(), "beta_out"_a.none());
+  m.def("radial_products_rows", radial_products_rows);
+  m.def("radial_products_vjp_rows", radial_products_vjp_rows, "inputs"_a, "origin"_a, "centers"_a, "squares"_a,
+        "beta"_a, "cotangent"_a, "reach"_a, "sizes"_a, "inputs_out"_a.none(), "centers_out"_a.none(),
+        "beta_out"_a.none());
   m.def("matrix_product", matrix_product, "a"_a, "b"_a, "out"_a, "start"_a.none(), "in_order"_a);
   m.def("linear_cross_entropy_rows", linear_cross_entropy_rows, "inputs"_a, "weight"_a, "bias"_a.none(), "labels"_a,
         "gradient_factor"_a, "options"_a, "loss"_a.none(), "inputs_out"_a.none(), "weight_out"_a.none(),

@@ -105,6 +105,35 @@ void log_softmax_vjp_few(const RowsCall& call, int64_t begin, int64_t end) {
   });
 }
 
+// The same where the cotangent lies in columns too.
+template <class T, class Derive>
+INLINE void vjp_of_columns(const ColumnsCall& call, int64_t begin, int64_t end, Derive derive) {
+  RowGroup<T> g(call.n_classes);
+  groups_of_columns<T>(call, begin, end, [&](RowGroup<T>& group, int64_t at, int64_t) INLINED {
+    g.read_columns((const T*)call.second + at, call.inner, group.rows);
+    derive(group, g);
+    group.write_columns((T*)call.out + at, call.inner);
+  });
+}
+
+template <class T>
+void softmax_vjp_few_columns(const ColumnsCall& call, int64_t begin, int64_t end) {
+  vjp_of_columns<T>(call, begin, end, [](RowGroup<T>& p, RowGroup<T>& g) INLINED { softmax_vjp_of(p, g); });
+}
+
+template <class T>
+void log_softmax_vjp_few_columns(const ColumnsCall& call, int64_t begin, int64_t end) {
+  vjp_of_columns<T>(call, begin, end, [](RowGroup<T>& q, RowGroup<T>& g) INLINED { log_softmax_vjp_of(q, g); });
+}
+
+template <class T>
+void logsumexp_vjp_few_columns(const ColumnsCall& call, int64_t begin, int64_t end) {
+  groups_of_columns<T>(call, begin, end, [&](RowGroup<T>& group, int64_t at, int64_t i) INLINED {
+    scaled_softmax_of(group, (const T*)call.second + i);
+    group.write_columns((T*)call.out + at, call.inner);
+  });
+}
+
 template <class T>
 double cross_entropy_few(const CrossEntropyCall& call, int64_t begin, int64_t end) {
   F64 total{};

@@ -1,4 +1,4 @@
-// Gaussian features, additive and radial, and their gradients.
+// Additive Gaussian features, and the gradients of both kinds by differences.
 //
 // Lanes are features: a tile of centers is transposed into the stack and every input is compared with all
 // of them at once. Blocks have fixed sizes and are added in order, so no sum depends on the threads.
@@ -52,6 +52,12 @@ struct Tile {
   }
 };
 
+// exp(-beta t): what its last roundings are worth, that of the exponent outweighs.
+template <class V>
+INLINE V gaussian(V beta, V t) {
+  return exp_quick(-beta * t, None{});
+}
+
 INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // The exponents of one feature block are sums over coordinates (radial) or the features themselves are
@@ -75,28 +81,24 @@ template <class C>
 INLINE void radial_block(const Gaussians<C>& g, int64_t i, int rows, int64_t j, Vec<C>* values) {
   const Vec<C> beta = g.beta(j);
   sum_coordinates(g, i, rows, j, values, [](Vec<C> d) INLINED { return d * d; });
-  for (int r = 0; r < rows; ++r) values[r] = exp(-beta * values[r]);
+  for (int r = 0; r < rows; ++r) values[r] = gaussian(beta, values[r]);
 }
 
 template <class C>
 INLINE void additive_block(const Gaussians<C>& g, int64_t i, int rows, int64_t j, Vec<C>* values) {
   const Vec<C> beta = g.beta(j);
-  sum_coordinates(g, i, rows, j, values, [&](Vec<C> d) INLINED { return exp(-beta * (d * d)); });
+  sum_coordinates(g, i, rows, j, values, [&](Vec<C> d) INLINED { return gaussian(beta, d * d); });
 }
 
 template <class C>
-void gaussian_features_rows(const GaussianCall& call, int64_t begin, int64_t end) {
+void additive_features_rows(const GaussianCall& call, int64_t begin, int64_t end) {
   const Gaussians<C> g(call);
   Vec<C> values[kRowBlock];
   for (int64_t i = begin; i < end; i += kRowBlock) {
     const int rows = int(smaller(kRowBlock, end - i));
     for (int64_t j = 0; j < g.n_features; j += kLanes<C>) {
-      if (call.radial)
-        radial_block(g, i, rows, j, values);
-      else
-        additive_block(g, i, rows, j, values);
-      for (int r = 0; r < rows; ++r)
-        store((C*)call.out + (i + r) * g.n_features + j, g.width(j), values[r]);
+      additive_block(g, i, rows, j, values);
+      for (int r = 0; r < rows; ++r) store((C*)call.out + (i + r) * g.n_features + j, g.width(j), values[r]);
     }
   }
 }
@@ -111,7 +113,7 @@ INLINE void radial_pull(const Gaussians<C>& g, int64_t i, int rows, int64_t j, V
 // k = h d exp(...), the summand of every gradient; the radial exponential comes in with the pull.
 template <class C>
 INLINE Vec<C> pulled(bool radial, Vec<C> pull, Vec<C> beta, Vec<C> d) {
-  return radial ? pull * d : pull * d * exp(-beta * (d * d));
+  return radial ? pull * d : pull * d * gaussian(beta, d * d);
 }
 
 // dE/dx_is = -2 sum_j beta_j k_ijs: a few inputs and coordinates at a time, over all features.

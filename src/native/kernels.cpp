@@ -7,8 +7,10 @@
 #include "labelled_derivatives.h"
 #include "labelled_rows.h"
 #include "labels.h"
+#include "plane_derivatives.h"
 #include "planes.h"
 #include "products.h"
+#include "radial.h"
 
 #define NAME_OF(isa) TEXT_OF(isa)
 #define TEXT_OF(isa) #isa
@@ -26,7 +28,13 @@ auto by_length(const Call& call, int64_t begin, int64_t end) {
   return (call.n_classes <= most_of_few ? few : many)(call, begin, end);
 }
 
-// Columns as they lie, or turned into rows.
+// Columns of a few classes, or of more as they lie.
+template <auto few, auto planes, int64_t most_of_few>
+void columns_by_length(const ColumnsCall& call, int64_t begin, int64_t end) {
+  (call.n_classes <= most_of_few ? few : planes)(call, begin, end);
+}
+
+// The same, or turned into rows.
 template <auto few, auto planes, auto rows>
 auto columns_by_shape(const ColumnsCall& call, int64_t begin, int64_t end) {
   if (call.n_classes <= kSmall) return few(call, begin, end);
@@ -44,6 +52,10 @@ auto columns_by_shape(const ColumnsCall& call, int64_t begin, int64_t end) {
    COLUMNS_OF(walk, name, double)}
 #define COLUMNS_OF(walk, name, T) \
   columns_by_shape<name##_few_columns<T>, name##_planes<T>, walk<T, name##_rows<Compute<T>>>>
+#define VJP_COLUMNS(name, most)                                                        \
+  {VJP_COLUMNS_OF(name, most, Float16), VJP_COLUMNS_OF(name, most, BFloat16),          \
+   VJP_COLUMNS_OF(name, most, float), VJP_COLUMNS_OF(name, most, double)}
+#define VJP_COLUMNS_OF(name, most, T) columns_by_length<name##_few_columns<T>, name##_planes<T>, most>
 #define GENERAL(T) loss_columns<T, cross_entropy_general_rows<Compute<T>>>
 
 extern const KernelTable kernels;
@@ -67,14 +79,22 @@ constexpr KernelTable kTable = {
     COLUMNS(columns, softmax),
     COLUMNS(columns, log_softmax),
     COLUMNS(reduced_columns, logsumexp),
+    VJP_COLUMNS(softmax_vjp, kSplit),
+    VJP_COLUMNS(log_softmax_vjp, kSplit),
+    VJP_COLUMNS(logsumexp_vjp, kSmall),
     COLUMNS(loss_columns, cross_entropy),
     {GENERAL(Float16), GENERAL(BFloat16), GENERAL(float), GENERAL(double)},
     ALL(sigmoid_elements),
     ALL(binary_cross_entropy_elements),
-    WIDE(gaussian_features_rows),
+    WIDE(additive_features_rows),
     WIDE(gaussian_inputs_vjp_rows),
     WIDE(gaussian_parameters_vjp_tiles),
     {kLanes<Float16>, kLanes<BFloat16>, kLanes<float>, kLanes<double>},
+    {0, 0, kWide<float>, kWide<double>},
+    WIDE(radial_panels),
+    WIDE(radial_features_rows),
+    WIDE(radial_vjp_parts),
+    WIDE(radial_vjp_totals),
     WIDE(plan_product),
     WIDE(product_tiles),
     first_bad_label,

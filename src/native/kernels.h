@@ -39,7 +39,8 @@ constexpr int64_t kColumnNumbers = 32768, kWidestTile = 128;  // numbers and col
 constexpr int64_t kPlaneNumbers = 65536;                      // numbers where columns are walked as they lie
 constexpr int64_t kLongestColumn = 2048;                      // classes of those
 struct ColumnsCall {
-  const void* logits;
+  const void* logits;            // or probabilities or log-probabilities
+  const void* second;            // cotangent of those, or, for logsumexp, of each column; or null
   void* out;                     // (outer, K, inner) or, where each column gives one number, (outer, inner)
   int64_t n_classes, inner;
   int64_t width;                 // columns of a tile
@@ -74,8 +75,29 @@ struct GaussianCall {
   const void* beta;       // (n,)
   const void* cotangent;  // (N, n)
   int64_t n_samples, n_inputs, n_features;
-  bool radial;
+  bool radial;            // gradients only
   void* out;              // (N, n); for inputs' gradient (N, D)
+  void* centers_out;      // (n, D) or null
+  void* beta_out;         // (n,) or null
+};
+
+// Radial features, by differences or, where there is an origin, by matrix products; their gradients by products.
+struct RadialCall {
+  const void* inputs;     // (N, D)
+  const void* origin;     // (D,) or null
+  const void* centers;    // (n, D), from the origin
+  const void* squares;    // (n,): |c|^2; null without an origin
+  const void* beta;       // (n,)
+  const void* cotangent;  // (N, n) for gradients
+  int64_t n_samples, n_inputs, n_features;
+  double reach;           // of |x|^2: rows further out have no part in the gradients
+  void* panels;           // the centers, some at a time, side by side: (n, D) in whole panels
+  void* scaled_panels;    // 2 beta c, some coordinates at a time: (D, n) in whole panels; for inputs' gradient
+  void* out;              // (N, n); for inputs' gradient (N, D) or null
+  void* sizes;            // (N,): |x|^2 from the origin
+  int64_t part;           // inputs of a part, whose gradients are summed by one thread
+  void* part_centers;     // (parts, n, D)
+  double* part_sums;      // (parts, 2, n)
   void* centers_out;      // (n, D) or null
   void* beta_out;         // (n,) or null
 };
@@ -113,13 +135,19 @@ struct KernelTable {
   Kernel<CrossEntropyCall> cross_entropy_jvp[kDTypes], cross_entropy_hvp[kDTypes];
   Kernel<CrossEntropyCall> labelled_jvp[kDTypes], labelled_hvp[kDTypes];  // of labels, without options
   Kernel<ColumnsCall> softmax_columns[kDTypes], log_softmax_columns[kDTypes], logsumexp_columns[kDTypes];
+  Kernel<ColumnsCall> softmax_vjp_columns[kDTypes], log_softmax_vjp_columns[kDTypes], logsumexp_vjp_columns[kDTypes];
   LossKernel<ColumnsCall> cross_entropy_columns[kDTypes], cross_entropy_general_columns[kDTypes];
   Kernel<RowsCall> sigmoid[kDTypes];
   LossKernel<BinaryCall> binary_cross_entropy[kDTypes];
-  Kernel<GaussianCall> gaussian_features[kDTypes];    // null for 16-bit numbers, as the next two
+  Kernel<GaussianCall> additive_features[kDTypes];    // null for 16-bit numbers, as the next two
   Kernel<GaussianCall> gaussian_inputs_vjp[kDTypes];
   Kernel<GaussianCall> gaussian_parameters_vjp[kDTypes];
   int feature_tile[kDTypes];                          // features a tile holds
+  int radial_panel[kDTypes];                          // centers, or coordinates, of a panel
+  Kernel<RadialCall> radial_panels[kDTypes];          // null for 16-bit numbers, as the next three
+  Kernel<RadialCall> radial_features[kDTypes];
+  Kernel<RadialCall> radial_vjp_parts[kDTypes];
+  Kernel<RadialCall> radial_vjp_totals[kDTypes];
   ProductPlan plan_product[kDTypes];                  // null for 16-bit numbers, as the next one
   ProductKernel product[kDTypes];
   int64_t (*first_bad_label)(const LabelsCall&, int64_t begin, int64_t end);

@@ -15,7 +15,7 @@ from tests.kernels.truth import Array
 
 SHAPES = [(0, 3, 4), (2, 3, 0), (1, 1, 1), (2, 3, 5), (3, 10, 70), (2, 33, 17), (1, 1000, 40)]
 SHAPES += [(2, 4100, 3), (1, 32768, 2), (3, 33, 7), (2, 30, 20), (2, 47, 8), (2, 100, 34)]
-SHAPES += [(1, 2113, 9), (1, 2040, 9)]
+SHAPES += [(1, 2113, 9), (1, 2040, 9), (2, 1100, 70), (2, 130, 133)]
 
 
 def _case(shape: tuple[int, int, int], dtype: Any) -> tuple[Array, Array]:
@@ -58,6 +58,30 @@ def test_the_softmax_family(dtype: Any, shape: tuple[int, int, int]) -> None:
     kernels.logsumexp_rows(rows, expected)
     kernels.logsumexp_columns(z, out)
     assert out.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("shape", [s for s in SHAPES if s[1] <= 2048] + [(2, 70, 75)], ids=str)
+@pytest.mark.parametrize("dtype", tables.DTYPES, ids=name_of)
+def test_backward_passes(dtype: Any, shape: tuple[int, int, int]) -> None:
+    z, rows = _case(shape, dtype)
+    rng = np.random.default_rng(2)
+    g, of_columns = (rng.normal(size=size).astype(dtype) for size in (z.shape, len(rows)))
+    g_rows = np.ascontiguousarray(np.moveaxis(g, 1, 2)).reshape(rows.shape)
+    for name in ("softmax", "log_softmax", "logsumexp"):
+        first, first_rows, second, second_rows = z, rows, g, g_rows
+        if name == "logsumexp":
+            second = second_rows = of_columns
+        else:
+            first_rows = np.empty_like(rows)
+            getattr(kernels, f"{name}_rows")(rows, first_rows)
+            first = np.ascontiguousarray(_as_columns(first_rows, shape))
+        expected, out = np.empty_like(rows), np.empty_like(z)
+        getattr(kernels, f"{name}_vjp_rows")(first_rows, second_rows, expected)
+        getattr(kernels, f"{name}_vjp_columns")(first, second, out)
+        assert out.tobytes() == _as_columns(expected, shape).tobytes(), name
+        in_place = first.copy()
+        getattr(kernels, f"{name}_vjp_columns")(in_place, second, in_place)
+        assert in_place.tobytes() == out.tobytes(), name
 
 
 @pytest.mark.parametrize("shape", [(3, 10, 70), (2, 100, 34), (2, 47, 8), (2, 33, 6)], ids=str)
@@ -103,3 +127,5 @@ def test_wrong_arguments_are_refused() -> None:
             kernels.softmax_columns(first, second)
     with pytest.raises(TypeError, match="32768"):
         kernels.softmax_columns(np.zeros((1, 32769, 1)), np.zeros((1, 32769, 1)))
+    with pytest.raises(TypeError, match="2048"):
+        kernels.softmax_vjp_columns(*[np.zeros((1, 2049, 1))] * 3)

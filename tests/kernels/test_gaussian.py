@@ -12,6 +12,7 @@ from tests.kernels.tables import name_of
 from tests.kernels.truth import Array, wide
 
 SHAPES = [(0, 3, 2), (1, 1, 1), (5, 3, 7), (70, 16, 33), (130, 200, 20), (3, 129, 5), (65, 2, 17)]
+SHAPES += [(40, 300, 70), (200, 40, 300)]
 # Worst errors in units of eps of the sum of the terms' sizes, measured: 3.4 and rounded up.
 BOUND = 6.0
 

@@ -27,16 +27,21 @@ __all__ = [
     "log_softmax_columns",
     "log_softmax_jvp_rows",
     "log_softmax_rows",
+    "log_softmax_vjp_columns",
     "log_softmax_vjp_rows",
     "logsumexp_columns",
     "logsumexp_jvp_rows",
     "logsumexp_rows",
+    "logsumexp_vjp_columns",
     "logsumexp_vjp_rows",
     "matrix_product",
+    "radial_products_rows",
+    "radial_products_vjp_rows",
     "set_num_threads",
     "sigmoid_elements",
     "softmax_columns",
     "softmax_rows",
+    "softmax_vjp_columns",
     "softmax_vjp_rows",
 ]
 
@@ -57,9 +62,14 @@ sigmoid_elements = floor.sigmoid_elements
 binary_cross_entropy_elements = floor.binary_cross_entropy_elements
 gaussian_features_rows = floor.gaussian_features_rows
 gaussian_features_vjp_rows = floor.gaussian_features_vjp_rows
+radial_products_rows = floor.radial_products_rows
+radial_products_vjp_rows = floor.radial_products_vjp_rows
 softmax_columns = floor.softmax_columns
 logsumexp_columns = floor.logsumexp_columns
 log_softmax_columns = floor.log_softmax_columns
+softmax_vjp_columns = floor.softmax_vjp_columns
+log_softmax_vjp_columns = floor.log_softmax_vjp_columns
+logsumexp_vjp_columns = floor.logsumexp_vjp_columns
 matrix_product = floor.matrix_product
 linear_cross_entropy_rows = floor.linear_cross_entropy_rows
 cross_entropy_columns = floor.cross_entropy_columns

@@ -12,15 +12,20 @@ from ._numpy import gaussian_features_vjp_rows as gaussian_features_vjp_rows
 from ._numpy import log_softmax_columns as log_softmax_columns
 from ._numpy import log_softmax_jvp_rows as log_softmax_jvp_rows
 from ._numpy import log_softmax_rows as log_softmax_rows
+from ._numpy import log_softmax_vjp_columns as log_softmax_vjp_columns
 from ._numpy import log_softmax_vjp_rows as log_softmax_vjp_rows
 from ._numpy import logsumexp_columns as logsumexp_columns
 from ._numpy import logsumexp_jvp_rows as logsumexp_jvp_rows
 from ._numpy import logsumexp_rows as logsumexp_rows
+from ._numpy import logsumexp_vjp_columns as logsumexp_vjp_columns
 from ._numpy import logsumexp_vjp_rows as logsumexp_vjp_rows
 from ._numpy import matrix_product as matrix_product
+from ._numpy import radial_products_rows as radial_products_rows
+from ._numpy import radial_products_vjp_rows as radial_products_vjp_rows
 from ._numpy import sigmoid_elements as sigmoid_elements
 from ._numpy import softmax_columns as softmax_columns
 from ._numpy import softmax_rows as softmax_rows
+from ._numpy import softmax_vjp_columns as softmax_vjp_columns
 from ._numpy import softmax_vjp_rows as softmax_vjp_rows
 
 def set_num_threads(n: int) -> None: ...

@@ -72,9 +72,9 @@ def gaussian_features(
     Notes
     -----
     A rounding of the exponent is magnified by its size: a feature is off by about
-    ``2 + 2 beta d^2`` ulp. Large radial problems go through a matrix product, counted from the
-    mean of the centers, where ``beta (|x|^2 + |c|^2)`` is at most 16, and may be off by that many
-    ulp; their bits may depend on the BLAS, its threads and the other rows.
+    ``2 + 2 beta d^2`` ulp. Rows of large radial problems go through a matrix product, counted from
+    the mean of the centers, where ``beta (|x|^2 + |c|^2)`` is at most 16, and may be off by that
+    many ulp.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def gaussian_features(
     rows = as_rows(given.inputs, given.inputs.ndim - 1)
     as_output(out, shape, given.dtype)
     result = _memory_of(out, (len(rows), shape[-1]), rows, given.centers, given.beta)
-    if kind == "radial" and RadialProducts.pay(rows, given.centers, backward=False):
+    if kind == "radial" and RadialProducts.pay(given.centers, backward=False):
         RadialProducts(given.centers, given.beta).values(rows, result)
     else:
         _kernels.gaussian_features_rows(rows, given.centers, given.beta, kind, result)
@@ -161,7 +161,7 @@ def gaussian_features_vjp(
     rows, h = as_rows(given.inputs, given.inputs.ndim - 1), as_rows(h, h.ndim - 1)
     like = {"inputs": rows, "centers": given.centers, "beta": given.beta}
     room = [np.empty(like[n].shape, rows.dtype) if n in wanted else None for n in _NEEDS]
-    if kind == "radial" and RadialProducts.pay(rows, given.centers, backward=True):
+    if kind == "radial" and RadialProducts.pay(given.centers, backward=True):
         RadialProducts(given.centers, given.beta).vjp(rows, h, *room)
     else:
         _kernels.gaussian_features_vjp_rows(rows, given.centers, given.beta, h, kind, *room)

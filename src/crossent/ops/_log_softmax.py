@@ -7,7 +7,7 @@ import numpy as np
 from .. import _kernels
 from .._arguments import as_like, as_logits, as_rows, compute_dtype
 from .._typing import Array, ArrayLike, Floating
-from ._rows import deliver, destination, masked_rows
+from ._rows import deliver, destination, layouts, masked_rows
 
 __all__ = ["log_softmax", "log_softmax_jacobian", "log_softmax_jvp", "log_softmax_vjp"]
 
@@ -101,9 +101,10 @@ def log_softmax_vjp(
     """
     q, axis = as_logits(log_probabilities, axis, "log_probabilities")
     g = as_like(cotangent, q, "cotangent", "log_probabilities")
-    rows, g_rows = as_rows(q, axis), as_rows(g, axis)
+    rows, g_rows = layouts(axis, q, g)
     result = destination(out, q, axis, rows, g_rows)
-    _kernels.log_softmax_vjp_rows(rows, g_rows, result)
+    kernel = _kernels.log_softmax_vjp_rows if rows.ndim == 2 else _kernels.log_softmax_vjp_columns
+    kernel(rows, g_rows, result)
     return deliver(result, out, q.shape, axis)
 
 

@@ -14,7 +14,7 @@ from .._arguments import (
     row_shape,
 )
 from .._typing import Array, ArrayLike, Floating
-from ._rows import deliver, destination, masked_rows, row_values, scalar_or_array
+from ._rows import deliver, destination, layouts, masked_rows, row_values, scalar_or_array
 
 __all__ = ["logsumexp", "logsumexp_jvp", "logsumexp_vjp"]
 
@@ -122,10 +122,11 @@ def logsumexp_vjp(
     check_same_shape(
         g.shape, row_shape(z.shape, axis), "cotangent", "logits without the class axis"
     )
-    rows = as_rows(z, axis)
+    (rows,) = layouts(axis, z)
     flat = np.ascontiguousarray(g.reshape(-1), z.dtype)
     result = destination(out, z, axis, rows, flat)
-    _kernels.logsumexp_vjp_rows(rows, flat, result)
+    kernel = _kernels.logsumexp_vjp_rows if rows.ndim == 2 else _kernels.logsumexp_vjp_columns
+    kernel(rows, flat, result)
     return deliver(result, out, z.shape, axis)
 
 

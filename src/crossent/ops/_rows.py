@@ -12,6 +12,7 @@ from .._typing import Array, ArrayLike, Floating
 __all__ = [
     "deliver",
     "destination",
+    "layouts",
     "masked_rows",
     "row_values",
     "rows_or_columns",
@@ -22,14 +23,30 @@ _MOST_CLASSES_IN_COLUMNS = 32768
 """What the compiled kernels take: a tile of longer columns would leave the cache."""
 
 
+_MOST_CLASSES_BACK = 2048
+"""The same of the backward passes."""
+
+
 def rows_or_columns(logits: Floating, axis: int) -> Floating:
     """A view (outer, K, inner) where the class axis is not the last of plain memory, else rows."""
     shape = logits.shape
     if axis == len(shape) - 1 or shape[axis] > _MOST_CLASSES_IN_COLUMNS:
         return as_rows(logits, axis)
-    if not is_plain(logits):
-        return as_rows(logits, axis)
-    return logits.reshape(math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
+    return _columns(logits, axis) if is_plain(logits) else as_rows(logits, axis)
+
+
+def layouts(axis: int, *arrays: Floating) -> tuple[Floating, ...]:
+    """Arrays of one shape for a backward pass: all of them columns, or all of them rows."""
+    shape = arrays[0].shape
+    last = axis == len(shape) - 1
+    if last or shape[axis] > _MOST_CLASSES_BACK or not all(map(is_plain, arrays)):
+        return tuple(as_rows(array, axis) for array in arrays)
+    return tuple(_columns(array, axis) for array in arrays)
+
+
+def _columns(array: Floating, axis: int) -> Floating:
+    shape = array.shape
+    return array.reshape(math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
 
 
 def masked_rows(

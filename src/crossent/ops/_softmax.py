@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _kernels
-from .._arguments import as_like, as_logits, as_rows, compute_dtype
+from .._arguments import as_like, as_logits, compute_dtype
 from .._typing import Array, ArrayLike, Floating
-from ._rows import deliver, destination, masked_rows
+from ._rows import deliver, destination, layouts, masked_rows
 
 __all__ = ["softmax", "softmax_jacobian", "softmax_jvp", "softmax_vjp"]
 
@@ -149,9 +149,10 @@ def _apply_jacobian(
 ) -> Floating:
     p, axis = as_logits(probabilities, axis, "probabilities")
     v = as_like(direction, p, name, "probabilities")
-    rows, v_rows = as_rows(p, axis), as_rows(v, axis)
+    rows, v_rows = layouts(axis, p, v)
     result = destination(out, p, axis, rows, v_rows)
-    _kernels.softmax_vjp_rows(rows, v_rows, result)
+    kernel = _kernels.softmax_vjp_rows if rows.ndim == 2 else _kernels.softmax_vjp_columns
+    kernel(rows, v_rows, result)
     return deliver(result, out, p.shape, axis)
 
 

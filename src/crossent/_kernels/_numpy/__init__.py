@@ -16,8 +16,11 @@ from ._binary import binary_cross_entropy_elements, sigmoid_elements
 from ._columns import (
     cross_entropy_columns,
     log_softmax_columns,
+    log_softmax_vjp_columns,
     logsumexp_columns,
+    logsumexp_vjp_columns,
     softmax_columns,
+    softmax_vjp_columns,
 )
 from ._cross_entropy import (
     cross_entropy_hvp_rows,
@@ -28,6 +31,7 @@ from ._cross_entropy import (
 )
 from ._gaussian_features import gaussian_features_rows, gaussian_features_vjp_rows
 from ._products import linear_cross_entropy_rows, matrix_product
+from ._radial_products import radial_products_rows, radial_products_vjp_rows
 from ._softmax import (
     log_softmax_jvp_rows,
     log_softmax_rows,
@@ -53,14 +57,19 @@ __all__ = [
     "log_softmax_columns",
     "log_softmax_jvp_rows",
     "log_softmax_rows",
+    "log_softmax_vjp_columns",
     "log_softmax_vjp_rows",
     "logsumexp_columns",
     "logsumexp_jvp_rows",
     "logsumexp_rows",
+    "logsumexp_vjp_columns",
     "logsumexp_vjp_rows",
     "matrix_product",
+    "radial_products_rows",
+    "radial_products_vjp_rows",
     "sigmoid_elements",
     "softmax_columns",
     "softmax_rows",
+    "softmax_vjp_columns",
     "softmax_vjp_rows",
 ]

@@ -7,7 +7,14 @@ import numpy as np
 from ..._arguments import LossOptions
 from ..._typing import Array
 from ._cross_entropy import cross_entropy_rows
-from ._softmax import log_softmax_rows, logsumexp_rows, softmax_rows
+from ._softmax import (
+    log_softmax_rows,
+    log_softmax_vjp_rows,
+    logsumexp_rows,
+    logsumexp_vjp_rows,
+    softmax_rows,
+    softmax_vjp_rows,
+)
 
 
 def softmax_columns(logits: Array, out: Array) -> None:
@@ -31,6 +38,31 @@ def logsumexp_columns(logits: Array, out: Array) -> None:
     inner = logits.shape[2]
     for i, z in enumerate(logits):
         logsumexp_rows(np.ascontiguousarray(z.T), out[i * inner : (i + 1) * inner])
+
+
+def softmax_vjp_columns(probabilities: Array, cotangent: Array, out: Array) -> None:
+    """p (g - <p, g>) down every column."""
+    for p, g, result in zip(probabilities, cotangent, out, strict=True):
+        rows = np.ascontiguousarray(p.T)
+        softmax_vjp_rows(rows, np.ascontiguousarray(g.T), rows)
+        result[...] = rows.T
+
+
+def log_softmax_vjp_columns(log_probabilities: Array, cotangent: Array, out: Array) -> None:
+    """g - exp(q) sum g down every column."""
+    for q, g, result in zip(log_probabilities, cotangent, out, strict=True):
+        rows = np.ascontiguousarray(q.T)
+        log_softmax_vjp_rows(rows, np.ascontiguousarray(g.T), rows)
+        result[...] = rows.T
+
+
+def logsumexp_vjp_columns(logits: Array, cotangent: Array, out: Array) -> None:
+    """g p down every column; the cotangent is (outer * inner,)."""
+    inner = logits.shape[2]
+    for i, (z, result) in enumerate(zip(logits, out, strict=True)):
+        rows = np.ascontiguousarray(z.T)
+        logsumexp_vjp_rows(rows, cotangent[i * inner : (i + 1) * inner], rows)
+        result[...] = rows.T
 
 
 def cross_entropy_columns(
