@@ -80,17 +80,16 @@ class RadialProducts:
             *room,
         )  # fmt: skip
         for rows in self._far(inputs, sizes):
-            x = inputs[rows]
-            parts = [None if out is None else np.empty_like(out) for out in (centers_out, beta_out)]
-            of_inputs = None if inputs_out is None else np.empty_like(x)
+            own = [None if out is None else np.empty_like(out) for out in room[1:]]
+            of_inputs = None if inputs_out is None else inputs[rows]
             _kernels.gaussian_features_vjp_rows(
-                x, centers, beta, cotangent[rows], "radial", of_inputs, *parts
+                inputs[rows], centers, beta, cotangent[rows], "radial", of_inputs, *own
             )
-            if inputs_out is not None:
+            if inputs_out is not None and of_inputs is not None:
                 inputs_out[rows] = of_inputs
-            for out, part in zip((centers_out, beta_out), parts, strict=True):
-                if out is not None:
-                    out += part
+            for out, more in zip(room[1:], own, strict=True):
+                if out is not None and more is not None:
+                    out += more
 
     def _far(self, inputs: Floating, sizes: Floating) -> Iterator[Array]:
         """The rows that a product would spoil, a block of them at a time."""
