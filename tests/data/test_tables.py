@@ -116,7 +116,11 @@ READ_ERRORS = [
     ("t.csv", b"PK\x00\x01,x\n1,2\n", "t.csv is not a text file: it holds zero bytes"),
     ("t.csv", b'a,"b\n1,2\n', "t.csv cannot be read as text: "),
     ("t.csv.gz", b"a,b\n1,2\n", "t.csv.gz is not compressed as its suffix says, or was cut off; w"),
-    ("t.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 9, mtime=0)[:-9], "t.csv.gz is not compressed as its"),
+    (
+        "t.csv.gz",
+        gzip.compress(b"a,b\n" + b"1,2\n" * 9, mtime=0)[:-9],
+        "t.csv.gz is not compressed as its",
+    ),
     ("t.parquet", b"a,b\n1,2\n", "cannot be read as .parquet: it is not a Parquet file, or was"),
     ("t.parquet", b"", "t.parquet cannot be read as .parquet: it is not a Parquet file, or was"),
     ("t.feather", b"a,b\n1,2\n", "cannot be read as .feather: it is not an Arrow or Feather file"),
