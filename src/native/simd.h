@@ -42,7 +42,6 @@ typedef uint16_t U16Half __attribute__((vector_size(kBytes / 2)));
 typedef float F32Half __attribute__((vector_size(kBytes / 2)));
 typedef int32_t I32Half __attribute__((vector_size(kBytes / 2)));
 
-constexpr float kInf32 = __builtin_inff();
 constexpr double kInf = __builtin_inf();
 constexpr double kNaN = __builtin_nan("");
 
