@@ -37,7 +37,7 @@ struct Columns {
   }
 };
 
-using ColumnsKernels = Kernel<ColumnsCall> (KernelTable::*)[kDTypes];
+using ColumnsKernels = Kernel<ColumnsCall> (ColumnKernels::*)[kDTypes];
 
 template <ColumnsKernels which>
 void turned(handle logits, handle out) {

@@ -6,7 +6,7 @@
 namespace crossent {
 namespace {
 
-using RowsKernels = Kernel<RowsCall> (KernelTable::*)[kDTypes];
+using RowsKernels = Kernel<RowsCall> (SoftmaxKernels::*)[kDTypes];
 
 template <RowsKernels which>
 void elementwise(handle first, handle out) {

@@ -37,12 +37,12 @@ NB_MODULE(_native, m) {
         }
       },
       nullptr);
-  m.def("softmax_rows", elementwise<&KernelTable::softmax>);
-  m.def("log_softmax_rows", elementwise<&KernelTable::log_softmax>);
+  m.def("softmax_rows", elementwise<&SoftmaxKernels::softmax>);
+  m.def("log_softmax_rows", elementwise<&SoftmaxKernels::log_softmax>);
   m.def("logsumexp_rows", logsumexp_rows);
-  m.def("softmax_vjp_rows", with_second<&KernelTable::softmax_vjp>);
-  m.def("log_softmax_vjp_rows", with_second<&KernelTable::log_softmax_vjp>);
-  m.def("log_softmax_jvp_rows", with_second<&KernelTable::log_softmax_jvp>);
+  m.def("softmax_vjp_rows", with_second<&SoftmaxKernels::softmax_vjp>);
+  m.def("log_softmax_vjp_rows", with_second<&SoftmaxKernels::log_softmax_vjp>);
+  m.def("log_softmax_jvp_rows", with_second<&SoftmaxKernels::log_softmax_jvp>);
   m.def("logsumexp_vjp_rows", logsumexp_vjp_rows);
   m.def("logsumexp_jvp_rows", logsumexp_jvp_rows);
   m.def("cross_entropy_rows", cross_entropy_rows, "logits"_a, "target"_a, "row_weight"_a.none(),
@@ -51,11 +51,11 @@ NB_MODULE(_native, m) {
         "row_weight"_a.none(), "options"_a, "loss"_a, "loss_tangent"_a);
   m.def("cross_entropy_hvp_rows", cross_entropy_hvp_rows, "logits"_a, "target"_a, "tangent"_a,
         "row_weight"_a.none(), "gradient_factor"_a, "options"_a, "gauss_newton"_a, "out"_a);
-  m.def("softmax_columns", turned<&KernelTable::softmax_columns>);
-  m.def("log_softmax_columns", turned<&KernelTable::log_softmax_columns>);
+  m.def("softmax_columns", turned<&ColumnKernels::softmax_columns>);
+  m.def("log_softmax_columns", turned<&ColumnKernels::log_softmax_columns>);
   m.def("logsumexp_columns", logsumexp_columns);
-  m.def("softmax_vjp_columns", turned_back<&KernelTable::softmax_vjp_columns>);
-  m.def("log_softmax_vjp_columns", turned_back<&KernelTable::log_softmax_vjp_columns>);
+  m.def("softmax_vjp_columns", turned_back<&ColumnKernels::softmax_vjp_columns>);
+  m.def("log_softmax_vjp_columns", turned_back<&ColumnKernels::log_softmax_vjp_columns>);
   m.def("logsumexp_vjp_columns", logsumexp_vjp_columns);
   m.def("cross_entropy_columns", cross_entropy_columns, "logits"_a, "labels"_a, "row_weight"_a.none(),
         "gradient_factor"_a, "options"_a, "loss"_a.none(), "gradient"_a.none());

@@ -8,16 +8,21 @@
 
 namespace crossent {
 
-namespace baseline {
-extern const KernelTable kernels;
-}
+#define FAMILIES(isa)                            \
+  namespace isa {                                \
+  extern const SoftmaxKernels softmax_kernels;   \
+  extern const LossKernels loss_kernels;         \
+  extern const ColumnKernels column_kernels;     \
+  extern const FeatureKernels feature_kernels;   \
+  extern const ProductKernels product_kernels;   \
+  }
+#define TABLE(isa) \
+  {isa::softmax_kernels, isa::loss_kernels, isa::column_kernels, isa::feature_kernels, isa::product_kernels}
+
+FAMILIES(baseline)
 #if defined(CROSSENT_X86_KERNELS)
-namespace avx2 {
-extern const KernelTable kernels;
-}
-namespace avx512 {
-extern const KernelTable kernels;
-}
+FAMILIES(avx2)
+FAMILIES(avx512)
 #endif
 
 namespace {
@@ -38,23 +43,24 @@ bool has_avx512() {
 bool always() { return true; }
 
 struct Candidate {
-  const KernelTable& kernels;
+  const char* isa;
   bool (*runs)();
+  KernelTable kernels;
 };
 
 const Candidate kCandidates[] = {
 #if defined(CROSSENT_X86_KERNELS)
-    {avx512::kernels, has_avx512},
-    {avx2::kernels, has_avx2},
+    {"avx512", has_avx512, TABLE(avx512)},
+    {"avx2", has_avx2, TABLE(avx2)},
 #endif
-    {baseline::kernels, always},
+    {"baseline", always, TABLE(baseline)},
 };
 
 }  // namespace
 
 const KernelTable* find_kernels(const char* isa) {
   for (const Candidate& candidate : kCandidates)
-    if (std::strcmp(candidate.kernels.isa, isa) == 0 && candidate.runs()) return &candidate.kernels;
+    if (std::strcmp(candidate.isa, isa) == 0 && candidate.runs()) return &candidate.kernels;
   return nullptr;
 }
 
@@ -62,7 +68,7 @@ const char* const* available_isas() {
   static const char* names[4] = {};
   int count = 0;
   for (const Candidate& candidate : kCandidates)
-    if (candidate.runs()) names[count++] = candidate.kernels.isa;
+    if (candidate.runs()) names[count++] = candidate.isa;
   names[count] = nullptr;
   return names;
 }

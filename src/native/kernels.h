@@ -126,32 +126,47 @@ using LossKernel = double (*)(const Call&, int64_t begin, int64_t end);
 using ProductPlan = int64_t (*)(ProductCall&, int threads);
 using ProductKernel = void (*)(const ProductCall&, int64_t begin, int64_t end, void* memory);
 
-struct KernelTable {
-  const char* isa;
+// The kernels of an instruction set, a family at a time: each is compiled by itself, for no file to take long.
+struct SoftmaxKernels {
   Kernel<RowsCall> softmax[kDTypes], log_softmax[kDTypes], logsumexp[kDTypes];
   Kernel<RowsCall> softmax_vjp[kDTypes], log_softmax_vjp[kDTypes], log_softmax_jvp[kDTypes];
   Kernel<RowsCall> logsumexp_vjp[kDTypes], logsumexp_jvp[kDTypes];
+  Kernel<RowsCall> sigmoid[kDTypes];
+};
+
+struct LossKernels {
   LossKernel<CrossEntropyCall> cross_entropy[kDTypes], cross_entropy_general[kDTypes];
   Kernel<CrossEntropyCall> cross_entropy_jvp[kDTypes], cross_entropy_hvp[kDTypes];
   Kernel<CrossEntropyCall> labelled_jvp[kDTypes], labelled_hvp[kDTypes];  // of labels, without options
-  Kernel<ColumnsCall> softmax_columns[kDTypes], log_softmax_columns[kDTypes], logsumexp_columns[kDTypes];
-  Kernel<ColumnsCall> softmax_vjp_columns[kDTypes], log_softmax_vjp_columns[kDTypes], logsumexp_vjp_columns[kDTypes];
-  LossKernel<ColumnsCall> cross_entropy_columns[kDTypes], cross_entropy_general_columns[kDTypes];
-  Kernel<RowsCall> sigmoid[kDTypes];
   LossKernel<BinaryCall> binary_cross_entropy[kDTypes];
-  Kernel<GaussianCall> additive_features[kDTypes];    // null for 16-bit numbers, as the next two
-  Kernel<GaussianCall> gaussian_inputs_vjp[kDTypes];
-  Kernel<GaussianCall> gaussian_parameters_vjp[kDTypes];
-  int feature_tile[kDTypes];                          // features a tile holds
-  int radial_panel[kDTypes];                          // centers, or coordinates, of a panel
-  Kernel<RadialCall> radial_panels[kDTypes];          // null for 16-bit numbers, as the next three
-  Kernel<RadialCall> radial_features[kDTypes];
-  Kernel<RadialCall> radial_vjp_parts[kDTypes];
-  Kernel<RadialCall> radial_vjp_totals[kDTypes];
-  ProductPlan plan_product[kDTypes];                  // null for 16-bit numbers, as the next one
-  ProductKernel product[kDTypes];
   int64_t (*first_bad_label)(const LabelsCall&, int64_t begin, int64_t end);
   int64_t (*first_outside[kDTypes])(const RangeCall&, int64_t begin, int64_t end);
 };
+
+struct ColumnKernels {
+  Kernel<ColumnsCall> softmax_columns[kDTypes], log_softmax_columns[kDTypes], logsumexp_columns[kDTypes];
+  Kernel<ColumnsCall> softmax_vjp_columns[kDTypes], log_softmax_vjp_columns[kDTypes], logsumexp_vjp_columns[kDTypes];
+  LossKernel<ColumnsCall> cross_entropy_columns[kDTypes], cross_entropy_general_columns[kDTypes];
+};
+
+// Null for 16-bit numbers, as products are.
+struct FeatureKernels {
+  Kernel<GaussianCall> additive_features[kDTypes];
+  Kernel<GaussianCall> gaussian_inputs_vjp[kDTypes];
+  Kernel<GaussianCall> gaussian_parameters_vjp[kDTypes];
+  int feature_tile[kDTypes];  // features a tile holds
+  int radial_panel[kDTypes];  // centers, or coordinates, of a panel
+  Kernel<RadialCall> radial_panels[kDTypes];
+  Kernel<RadialCall> radial_features[kDTypes];
+  Kernel<RadialCall> radial_vjp_parts[kDTypes];
+  Kernel<RadialCall> radial_vjp_totals[kDTypes];
+};
+
+struct ProductKernels {
+  ProductPlan plan_product[kDTypes];
+  ProductKernel product[kDTypes];
+};
+
+struct KernelTable : SoftmaxKernels, LossKernels, ColumnKernels, FeatureKernels, ProductKernels {};
 
 }  // namespace crossent

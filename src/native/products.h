@@ -5,6 +5,7 @@
 // multiplied with is read where it lies.
 #pragma once
 
+#include "kernels.h"
 #include "transpose.h"
 
 namespace crossent::CROSSENT_ISA {
