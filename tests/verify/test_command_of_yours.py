@@ -19,6 +19,10 @@ def softmax(z):
     z = z.astype(float) if z.dtype.kind in "iub" else z
     e = np.exp(z - z.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
+def undone(z):
+    return scaled(z)
+def scaled(z):
+    return z / temperature
 class Layer:
     softmax = staticmethod(lambda z: np.exp(z) / np.exp(z).sum(axis=-1, keepdims=True))
 seven = 7
@@ -86,9 +90,11 @@ def test_json_without_a_file_is_all_that_standard_output_has(capsys):
         (["judged_nowhere:softmax"], "cannot import judged_nowhere: ModuleNotFoundError"),
         (["judged_broken:softmax"], "cannot import judged_broken: SyntaxError"),
         (["judged_ending:softmax"], "cannot import judged_ending: SystemExit: 4"),
-        (["judged_good:softmin"], "judged_good has no 'softmin'; it has softmax, Layer"),
+        (["judged_good:softmin"], "judged_good has no 'softmin'; it has softmax, undone, scaled"),
         (["judged_good:seven"], "judged_good:seven is no function: int"),
         (["judged_good:softmax", "--like", "softmin"], "like must be one of"),
+        (["judged_good:undone"], "it raised NameError: name 'temperature' is not defined ("),
+        (["judged_good:undone"], "judged_good.py, line 13: return z / temperature); name one of"),
         (["--strict"], "need a MODULE:NAME"),
     ],
 )

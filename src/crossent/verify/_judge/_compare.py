@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,6 +33,7 @@ class Failure:
     expected: float = math.nan
     got: float = math.nan
     ulp: float = math.inf
+    line: str = ""  # of the function's own file, where it raised
 
     @property
     def compared(self) -> bool:
@@ -120,7 +123,19 @@ def attempt(
     except (OutOfTime, Misshapen) as error:
         return Failure(example, str(error))
     except (Exception, SystemExit) as error:  # whatever a judged function raises is a finding
-        return Failure(example, f"raised {type(error).__name__}: {first_line(error)}")
+        text = f"raised {type(error).__name__}: {first_line(error)}"
+        return Failure(example, text, line=line_of(error, subject.function))
+
+
+def line_of(error: BaseException, function: Callable[..., Any]) -> str:
+    """The last line of the function's own file on the way to an error, and where it stands."""
+    function = inspect.unwrap(function)
+    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
+    own = [
+        step for step in traceback.extract_tb(error.__traceback__)
+        if code is not None and step.filename == code.co_filename
+    ]  # fmt: skip
+    return f"{own[-1].filename}, line {own[-1].lineno}: {own[-1].line}" if own else ""
 
 
 def first_line(error: BaseException) -> str:

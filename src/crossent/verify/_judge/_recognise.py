@@ -62,10 +62,12 @@ def recognised(
     told = [named] if named else []
     kinds = told if like else [*told, *(k for k in KINDS.values() if k is not named)]
     best: Subject | None = None
+    first: Mapping[str, Any] | Failure | None = None  # what came of the likeliest call
     for kind in kinds:
         for subject in _styles(function, (name, home), kind):
             example = benign(kind)
             found = attempt(subject, example)
+            first = found if first is None else first
             if isinstance(found, Failure):
                 if found.endless:
                     return subject, _how(kind, named, like)
@@ -78,10 +80,13 @@ def recognised(
         return best, _how(best.kind, named, like)
     if named is not None:
         return _first(function, (name, home), named), _how(named, named, like)
+    why = "neither its name nor its results for three ordinary rows say so"
+    if isinstance(first, Failure):
+        at = f" ({first.line})" if first.line else ""
+        why = f"its name does not say so, and with three ordinary rows it {first.problem}{at}"
     raise Unrecognised(
-        f"cannot tell what {name} computes: neither its name nor its results for three ordinary "
-        f"rows say so; name one of {', '.join(KINDS)}, or judge a few lines around it that take "
-        "(logits) or (logits, labels)"
+        f"cannot tell what {name} computes: {why}; name one of {', '.join(KINDS)}, or judge a few "
+        "lines around it that take (logits) or (logits, labels)"
     )
 
 
