@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from crossent import bench
-from crossent.bench import Measurement, measure, measure_together, peak_bytes
+from crossent.bench import Measurement, _measure, measure, measure_together, peak_bytes
 
 MEGABYTE = 1 << 20
 
@@ -47,8 +46,8 @@ def test_without_proc_there_is_no_peak_and_no_error(monkeypatch, tmp_path):
     def not_there(name):
         raise TypeError("argument of type 'NoneType' is not iterable")
 
-    monkeypatch.setattr(bench, "_CLEAR", tmp_path / "clear_refs")
-    monkeypatch.setattr(bench.ctypes, "CDLL", not_there)
+    monkeypatch.setattr(_measure, "_CLEAR", tmp_path / "clear_refs")
+    monkeypatch.setattr(_measure.ctypes, "CDLL", not_there)
     assert peak_bytes(lambda: None) is None
     assert measure(lambda: None, rounds=1, round_seconds=0).peak_bytes is None
 

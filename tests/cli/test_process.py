@@ -51,7 +51,7 @@ def test_help_and_version() -> None:
     bare, with_option = crossent(), crossent("--help")
     assert bare.stdout == with_option.stdout
     assert (bare.returncode, with_option.returncode) == (0, 0)
-    for command in ("fit", "predict", "evaluate"):
+    for command in ("fit", "predict", "evaluate", "bench"):
         assert command in bare.stdout
         assert crossent(command, "--help").stdout.startswith(f"Usage: crossent {command} ")
 

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import missing_package
+from ._bench import bench
 from ._derive import NUMBERS_ARE_ARGUMENTS, derive
 from ._evaluate import evaluate
 from ._fit import fit
@@ -97,6 +98,7 @@ for command in (fit, predict, evaluate):
     app.command()(command)
 app.command(cls=VerifyCommand)(verify)
 app.command(context_settings=NUMBERS_ARE_ARGUMENTS)(derive)
+app.command()(bench)
 
 
 def _print_version(wanted: bool) -> None:
