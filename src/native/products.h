@@ -22,6 +22,8 @@ constexpr int kTall = 6, kTallStrided = 6;
 constexpr int kVectors = 2;  // of each of these rows
 template <class T>
 constexpr int kWide = kVectors * kLanes<T>;
+template <class T>
+constexpr int kLine = 64 / sizeof(T);  // numbers that memory gives at a time
 
 template <class T>
 struct Matrix {
@@ -59,6 +61,7 @@ INLINE void multiply_panel(Left left, const T* b, int64_t b_row, int64_t depth, 
       for (int v = 0; v < end; ++v) sum[i][v] = load(start + v * L, Full{});
       sum[i][end] = load(start + end * L, last);
     }
+#pragma GCC unroll 2
   for (int64_t k = 0; k < depth; ++k, b += b_row) {
     Vec<T> right[Vectors];
 #pragma GCC unroll 2
@@ -66,11 +69,9 @@ INLINE void multiply_panel(Left left, const T* b, int64_t b_row, int64_t depth, 
     right[end] = load(b + end * L, last);
     prefetch(k);
 #pragma GCC unroll 14
-    for (int i = 0; i < R; ++i) {
-      const Vec<T> number = splat(left(k, i));
+    for (int i = 0; i < R; ++i)
 #pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) sum[i][v] = fma(number, right[v], sum[i][v]);
-    }
+      for (int v = 0; v < Vectors; ++v) sum[i][v] = fma_of(left(k, i), right[v], sum[i][v]);
   }
 #pragma GCC unroll 14
   for (int i = 0; i < R; ++i) {
@@ -151,8 +152,8 @@ struct TileStep {
       const int here = rows(i, kTallStrided);
       const T* row[kTallStrided];
       for (int r = 0; r < kTallStrided; ++r) row[r] = a.from(i + (r < here ? r : 0), 0).at;
-      const auto near = [&](int64_t k, int r) INLINED { return row[r][k]; };
-      const auto far = [&](int64_t k, int r) INLINED { return row[r][k * a.column]; };
+      const auto near = [&](int64_t k, int r) INLINED -> const T& { return row[r][k]; };
+      const auto far = [&](int64_t k, int r) INLINED -> const T& { return row[r][k * a.column]; };
       if (a.column == 1)
         multiply<kTallStrided>(near, panel, W, depth, result.from(i, 0), here, int(p));
       else
@@ -181,7 +182,7 @@ struct TileStep {
 
   static void flat_rows(const T* panel, Matrix<const T> b, int64_t depth, const Result<T>& result, int64_t m,
                         int64_t p) {
-    const auto left = [&](int64_t k, int i) INLINED { return panel[k * kTall + i]; };
+    const auto left = [&](int64_t k, int i) INLINED -> const T& { return panel[k * kTall + i]; };
     for (int64_t j = 0; j < p; j += W) {
       const T* at = b.from(0, j).at;
       const int columns = int(at_most(W, p - j));
@@ -200,13 +201,16 @@ struct TileStep {
       pack<W>(Matrix<const T>{b.from(0, j).at, b.column, b.row}, columns(j), depth, panels + j * depth);
     for (int64_t i = 0; i < m; i += kTall) {
       pack<kTall>(a.from(i, 0), rows(i, kTall), depth, panel);
-      const auto left = [&](int64_t k, int r) INLINED { return panel[k * kTall + r]; };
-      // Columns far apart in memory are what no processor foresees.
-      const Matrix<const T> next = a.from(i + kTall < m ? i + 2 * kTall - 1 : i, 0);
-      const auto prefetch = [&](int64_t k) INLINED { __builtin_prefetch(next.at + k * next.column, 0, 2); };
+      const auto left = [&](int64_t k, int r) INLINED -> const T& { return panel[k * kTall + r]; };
+      // Short rows, or columns, far apart in memory are what no processor foresees.
+      const Matrix<const T> next = a.from(i + kTall < m ? i + kTall : i, 0);
+      const auto prefetch = [&](int64_t k) INLINED {
+        const int64_t row = a.row == 1 ? kTall - 1 : k % kTall, column = a.row == 1 ? k : k / kTall * kLine<T>;
+        __builtin_prefetch(next.at + row * next.row + column * next.column, 0, 2);
+      };
       for (int64_t j = 0; j < p; j += W) {
         const T* b_panel = panels + j * depth;
-        if (a.row == 1 && j == 0)
+        if (j == 0)
           multiply<kTall>(left, b_panel, W, depth, result.from(i, j), rows(i, kTall), columns(j), prefetch);
         else
           multiply<kTall>(left, b_panel, W, depth, result.from(i, j), rows(i, kTall), columns(j));

@@ -277,6 +277,21 @@ INLINE F64 fma(F64 a, F64 b, F64 c) {
 #endif
 }
 
+// a b + c of a number a in memory, which takes no instruction and no register of its own where the processor
+// has such an operand.
+template <class V>
+INLINE V fma_of(const Element<V>& a, V b, V c) {
+#if defined(__AVX512F__) && defined(__GNUC__)
+  if constexpr (sizeof(a) == 4)
+    asm("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(c) : "v"(b), "m"(a));
+  else
+    asm("vfmadd231pd %2%{1to8%}, %1, %0" : "+v"(c) : "v"(b), "m"(a));
+  return c;
+#else
+  return fma(splat(a), b, c);
+#endif
+}
+
 template <class V>
 struct Pair {
   V high, low;
