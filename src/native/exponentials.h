@@ -66,6 +66,17 @@ struct Exponentials {
   BatchSums<C> sums;     // where they are wanted
 
   INLINE explicit Exponentials(int rows) : sums(rows) {}
+  // Walks row r; value(k, n) is summed where sums are wanted.
+  template <bool Summed, class Value>
+  INLINE void walk(int r, int64_t count, Value value) {
+    if constexpr (Summed) {
+      Sum<C> sum;
+      add_terms<C>(sum, count, value);
+      sums.put(r, sum);
+    } else {
+      sweep<C>(count, value);
+    }
+  }
   template <class Use>
   INLINE void measure_from(Vec<C> largest, const PowerShift<C>& by) {
     maximum = largest;
@@ -105,19 +116,12 @@ INLINE bool keep_near(const Batch<T>& batch, const T* out, KeptRow kept, Exponen
     const C first = load_one(batch.row(r));
     Range<V> range(splat(first));
     C* const to = kept(r);
-    const auto keep_some = [&](int64_t k, auto n) INLINED {
+    found.template walk<Summed>(r, batch.count, [&](int64_t k, auto n) INLINED {
       const V x = read(k, n, first), e = keep(n, exp_normal<Use::kFitting>(x), V{});
       range.add(x);
       store(to + k, n, e);
       return e;
-    };
-    if constexpr (Summed) {
-      Sum<C> sum;
-      add_terms<C>(sum, batch.count, keep_some);
-      found.sums.put(r, sum);
-    } else {
-      sweep<C>(batch.count, keep_some);
-    }
+    });
     parts[r] = range.most;
     far = select(range.is_near(), far, splat(C(1)));
   }
@@ -141,18 +145,11 @@ INLINE void keep_exponentials(const Batch<T>& batch, T* out, const T* expected, 
   found.template measure_from<Use>(maximum, PowerShift<C>(maximum));
   each_row<Use>(batch, expected, found.shift, [&](int r, const RowReader<T>& read, auto exp) INLINED {
     C* const to = rows(r);
-    const auto keep_some = [&](int64_t k, auto n) INLINED {
+    found.template walk<Summed>(r, batch.count, [&](int64_t k, auto n) INLINED {
       const Vec<C> e = exp(read(k, n));
       if (to) store(to + k, n, e);
       return e;
-    };
-    if constexpr (Summed) {
-      Sum<C> sum;
-      add_terms<C>(sum, batch.count, keep_some);
-      found.sums.put(r, sum);
-    } else {
-      sweep<C>(batch.count, keep_some);
-    }
+    });
   });
 }
 
