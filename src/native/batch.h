@@ -73,6 +73,16 @@ INLINE Vec<Compute<T>> maxima(const Batch<T>& batch) {
 
 // ---------------------------------------------------------------- where exponentials wait
 
+// For how many batches to come numbers are not expected to be near 0.
+struct Caution {
+  int batches = 0;
+  INLINE bool take() {
+    batches = 8;
+    return true;
+  }
+  INLINE bool ends() { return batches == 0 || batches-- == 0; }
+};
+
 // Where the exponentials of a batch wait: beside its results, whose memory may still be on its way, or in
 // them where they are too many. Results that pass the caches by are no place to wait in: a long row has
 // memory of its own then, for the time of the call; where that is too much, nothing passes the caches by.
@@ -86,7 +96,7 @@ struct Kept {
   const int64_t count;
   C* const long_row;  // or null
   const bool streamed;
-  int careful = 0;  // batches to come whose numbers are not expected to be near 0
+  Caution caution;
   alignas(64) C numbers[kLongest + Batch<T>::kRows * kLanes<C>];
 
   INLINE Kept(int64_t count, bool streamed)
@@ -101,10 +111,6 @@ struct Kept {
   INLINE auto rows(T* out) {
     C* const first = holds(count) ? numbers : kNarrow || streamed ? long_row : (C*)out;  // one row, if too long
     return [first, apart = stride()](int r) INLINED { return first ? first + r * apart : nullptr; };
-  }
-  INLINE bool be_careful() {
-    careful = 8;
-    return true;
   }
   // Results that are on their way while the exponentials are computed, or null.
   INLINE const T* expected(const T* out) const { return streamed ? nullptr : out; }

@@ -92,6 +92,7 @@ constexpr int kNearest = 32;
 template <class V>
 struct Range {
   V most, least;
+  INLINE Range() {}
   INLINE explicit Range(V first) : most(first), least(first) {}
   INLINE void add(V x) {
     most = larger(x, most);
@@ -135,12 +136,11 @@ INLINE void keep_exponentials(const Batch<T>& batch, T* out, const T* expected, 
   using C = Compute<T>;
   const auto rows = kept.rows(out);
   found.near = false;
-  if (kept.careful > 0)
-    --kept.careful;
-  else if (Kept<T>::holds(batch.count) && (found.near = keep_near<Summed, Use>(batch, expected, rows, found)))
-    return;
-  else
-    kept.be_careful();
+  if (kept.caution.ends()) {
+    found.near = Kept<T>::holds(batch.count) && keep_near<Summed, Use>(batch, expected, rows, found);
+    if (found.near) return;
+    kept.caution.take();
+  }
   const Vec<C> maximum = maxima(batch);
   found.template measure_from<Use>(maximum, PowerShift<C>(maximum));
   each_row<Use>(batch, expected, found.shift, [&](int r, const RowReader<T>& read, auto exp) INLINED {

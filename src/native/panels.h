@@ -1,13 +1,20 @@
 // Panels of classes along an axis that is not the last: a few vectors of neighbouring columns at a time, one lane
 // a column. Sums are taken in the order in which a row of the last axis is summed, so that the bits are those of
-// the kernels for rows.
+// the kernels for rows. As rows, columns whose numbers are all near 0 are walked once.
 #pragma once
 
 #include "columns.h"
-#include "rows.h"
+#include "exponentials.h"
 
 namespace crossent::CROSSENT_ISA {
 namespace {
+
+// Where the exponentials of a panel wait, V vectors a class: the results may be the logits.
+template <class C>
+struct KeptColumns {
+  Caution caution;
+  alignas(64) C numbers[kLongestColumn * kGroup<C> * kLanes<C>];
+};
 
 // Up to V vectors of neighbouring columns of one matrix; number k of vector v is at `z + k * apart + v * kLanes`.
 template <class T, int V>
@@ -17,7 +24,7 @@ struct Panel {
   static constexpr int64_t L = kLanes<C>;
   const T *z, *next;  // these columns, and those that come after them
   T* out;             // of the same layout, or null
-  C* kept;            // where exponentials wait if not in `out`: V vectors a class
+  KeptColumns<C>* kept;
   int64_t count, apart, row;  // `row`: the first of them, counting all columns of the call
   int width;          // of the one vector, where it is not whole
 
@@ -29,30 +36,13 @@ struct Panel {
   INLINE void put(int64_t k, int v, N n, Vec<C> x) const {
     store(out + k * apart + v * L, n, x);
   }
-  template <class N>
-  INLINE void keep(int64_t k, int v, N n, Vec<C> x) const {
-    if constexpr (sizeof(T) == sizeof(C))
-      put(k, v, n, x);
-    else
-      store(kept + (k * V + v) * L, Full{}, x);
-  }
-  template <class N>
-  INLINE Vec<C> waiting(int64_t k, int v, N n) const {
-    if constexpr (sizeof(T) == sizeof(C))
-      return load(out + k * apart + v * L, n);
-    else
-      return load(kept + (k * V + v) * L, Full{});
-  }
-  // Asks for memory in the order in which it lies: of a group of classes k ..., those of the next columns, and
-  // the results of the group to come; a share of both in each of the steps that a group takes.
-  INLINE void expect(int64_t k, int64_t step) const {
-    constexpr int64_t kLine = 64 / int64_t(sizeof(T)), kRows = kGroup<C> / V;
-    for (int64_t i = 0; i < kRows; ++i) {
-      const int64_t row = (k + step * kRows + i) * apart;
-      for (int64_t at = row; at < row + V * L; at += kLine) {
-        __builtin_prefetch(next + at, 0, 2);
-        if (out) __builtin_prefetch(out + at + kGroup<C> * L * apart, 1, 2);
-      }
+  INLINE void keep(int64_t k, int v, Vec<C> x) const { store(kept->numbers + (k * V + v) * L, Full{}, x); }
+  INLINE Vec<C> waiting(int64_t k, int v) const { return load(kept->numbers + (k * V + v) * L, Full{}); }
+  // Asks for memory in the order in which it lies: of class k, those of the next columns, and its results.
+  INLINE void expect(int64_t k) const {
+    for (int64_t at = k * apart; at < k * apart + V * L; at += 64 / int64_t(sizeof(T))) {
+      __builtin_prefetch(next + at, 0, 2);
+      if (out) __builtin_prefetch(out + at, 1, 2);
     }
   }
 };
@@ -97,17 +87,18 @@ INLINE Pair<PerRow<double>> LaneSums<double>::fold() {
   return {{{sum.high}}, {{select(sum.low == sum.low, sum.low, F64{})}}};
 }
 
-// As sum_terms in batch.h sums a row: term(k, v) over the numbers of every column.
-template <class T, int V, class Term>
+// As add_terms in batch.h sums a row: term(k, v) over the numbers of every column. Memory that is to be `Expected`
+// is asked for by the way, a share of a group's in each of its steps.
+template <bool Expected, class T, int V, class Term>
 INLINE void sum_columns(const Panel<T, V>& p, Pair<PerRow<Compute<T>>>* totals, Term term) {
   using C = Compute<T>;
-  constexpr int64_t n = kLanes<C>;
+  constexpr int64_t n = kLanes<C>, kRows = kGroup<C> / V;
   LaneSums<C> sums[V] = {};
   int64_t k = 0;
   for (; k + kGroup<C> * n <= p.count; k += kGroup<C> * n)
     for (int v = 0; v < V; ++v)
       for (int64_t j = 0; j < n; ++j) {
-        p.expect(k, v * n + j);
+        for (int64_t i = 0; Expected && i < kRows; ++i) p.expect(k + (v * n + j) * kRows + i);
         Vec<C> terms[kGroup<C>];
         for (int i = 0; i < kGroup<C>; ++i) terms[i] = term(k + i * n + j, v);
         add_group(sums[v].lane[j], terms);
@@ -115,7 +106,7 @@ INLINE void sum_columns(const Panel<T, V>& p, Pair<PerRow<Compute<T>>>* totals, 
   for (; k < p.count; k += 2 * n)
     for (int v = 0; v < V; ++v)
       for (int64_t j = 0; j < n && k + j < p.count; ++j) {
-        if (v == 0) p.expect(k, 2 * j), p.expect(k, 2 * j + 1);
+        for (int64_t i = 0; Expected && v == 0 && i < 2; ++i) p.expect(k + 2 * j + i);
         const Vec<C> first = term(k + j, v);
         sums[v].lane[j].add(k + n + j < p.count ? first + term(k + n + j, v) : first);
       }
@@ -130,81 +121,114 @@ INLINE void largest_of(const Panel<T, V>& p, N n, Vec<Compute<T>>* maximum) {  /
     for (Vec<C>& x : row) x = splat(-C(kInf));
   int64_t k = 0;
   for (; k + 2 <= p.count; k += 2)
-    for (int i = 0; i < 2; ++i) {
-      if (p.out && k < kGroup<C> * kLanes<C>) __builtin_prefetch(p.out + (k + i) * p.apart, 1, 2);
+    for (int i = 0; i < 2; ++i)
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) best[i][v] = larger(p.at(k + i, v, n), best[i][v]);
-    }
   for (int v = 0; v < V; ++v) {
     if (k < p.count) best[0][v] = larger(p.at(k, v, n), best[0][v]);
     maximum[v] = larger(best[0][v], best[1][v]);
   }
 }
 
-// Sums of term(x, exponent, k, v), x being the shifted number k of every column.
-template <class T, int V, class N, class Term>
-INLINE void sum_panel(const Panel<T, V>& p, N n, const Vec<Compute<T>>* maximum, Pair<PerRow<Compute<T>>>* totals,
-                      Term term) {
-  using C = Compute<T>;
-  Vec<C> subtracted[V], exponent[V];
-  int direct = 0;
-  for (int v = 0; v < V; ++v) {
-    const PowerShift<C> shift(maximum[v]);
-    subtracted[v] = shift.subtracted;
-    exponent[v] = shift.exponent;
-    direct += count_equal(subtracted[v], Vec<C>{});
+// From what the exponentials of a panel are measured.
+template <class C, int V>
+struct Measured {
+  Vec<C> maximum[V], top[V];  // the largest logits, and their exponentials
+  PowerShift<C> shift[V];
+  bool near = false;          // whether one walk was enough
+  template <class Use>
+  INLINE void measure() {
+    for (int v = 0; v < V; ++v) {
+      shift[v] = near ? PowerShift<C>() : PowerShift<C>(maximum[v]);
+      top[v] = Use::exp(maximum[v] - shift[v].subtracted, shift[v].exponent);
+    }
   }
-  if (direct == V * kLanes<C>)
-    sum_columns(p, totals, [&](int64_t k, int v) INLINED { return term(p.at(k, v, n), exponent[v], k, v); });
-  else
-    sum_columns(p, totals,
-                [&](int64_t k, int v) INLINED { return term(p.at(k, v, n) - subtracted[v], exponent[v], k, v); });
-}
+};
 
-// The sums of all classes, one maximal class of each column exactly; the exponentials are kept.
-template <class T, int V, class N>
-INLINE void whole_sums(const Panel<T, V>& p, N n, const Vec<Compute<T>>* maximum, Pair<PerRow<Compute<T>>>* totals) {
+// body(each) with each(k, v) the exponential of number k of every column, which is kept, where all of them are near
+// 0; false where they are not.
+template <class Use, class T, int V, class N, class Body>
+INLINE bool keep_if_near(const Panel<T, V>& p, N n, Measured<Compute<T>, V>& found, Body body) {
   using C = Compute<T>;
-  sum_panel(p, n, maximum, totals, [&](Vec<C> x, Vec<C> exponent, int64_t k, int v) INLINED {
-    const Vec<C> e = exp_for_softmax(x, exponent);
-    p.keep(k, v, n, e);
+  Range<Vec<C>> range[V];
+  Vec<C> far{};
+  for (int v = 0; v < V; ++v) range[v] = Range<Vec<C>>(p.at(0, v, n));
+  body([&](int64_t k, int v) INLINED {
+    const Vec<C> x = p.at(k, v, n), e = exp_normal<Use::kFitting>(x);
+    range[v].add(x);
+    p.keep(k, v, e);
     return e;
   });
   for (int v = 0; v < V; ++v) {
-    const PowerShift<C> shift(maximum[v]);
-    const Vec<C> top = exp_for_softmax(maximum[v] - shift.subtracted, shift.exponent);
-    totals[v] = with_exact_top(shift, maximum[v], top, totals[v]);
+    found.maximum[v] = range[v].most;
+    far = select(range[v].is_near(), far, splat(C(1)));
   }
+  found.near = count_equal(far, Vec<C>{}) == kLanes<C>;
+  if (found.near) found.template measure<Use>();
+  return found.near;
+}
+
+// The same for any numbers, in another walk after that for the largest.
+template <class Use, class T, int V, class N, class Body>
+INLINE void each_exponential(const Panel<T, V>& p, N n, Measured<Compute<T>, V>& found, Body body) {
+  using C = Compute<T>;
+  found.near = false;
+  largest_of(p, n, found.maximum);
+  found.template measure<Use>();
+  int direct = 0;
+  for (const PowerShift<C>& shift : found.shift) direct += count_equal(shift.subtracted, Vec<C>{});
+  const auto& shift = found.shift;
+  if (direct == V * kLanes<C>)
+    body([&](int64_t k, int v) INLINED { return Use::exp(p.at(k, v, n), shift[v].exponent); });
+  else
+    body([&](int64_t k, int v) INLINED { return Use::exp(p.at(k, v, n) - shift[v].subtracted, shift[v].exponent); });
+}
+
+// Sums of term(e, k, v) for all exponentials e, which are kept.
+template <class Use, class T, int V, class N, class Term>
+INLINE void keep_and_sum_panel(const Panel<T, V>& p, N n, Measured<Compute<T>, V>& found,
+                               Pair<PerRow<Compute<T>>>* totals, Term term) {
+  if (p.kept->caution.ends()) {
+    const auto near = [&](auto each) INLINED {
+      sum_columns<true>(p, totals, [&](int64_t k, int v) INLINED { return term(each(k, v), k, v); });
+    };
+    if (keep_if_near<Use>(p, n, found, near)) return;
+    p.kept->caution.take();
+  }
+  each_exponential<Use>(p, n, found, [&](auto each) INLINED {
+    sum_columns<true>(p, totals, [&](int64_t k, int v) INLINED {
+      const Vec<Compute<T>> e = each(k, v);
+      p.keep(k, v, e);
+      return term(e, k, v);
+    });
+  });
 }
 
 // The sums without the maximal classes.
 template <class T, int V, class N>
-INLINE void parted_sums(const Panel<T, V>& p, N n, const Vec<Compute<T>>* maximum, RowSums<Compute<T>>* sums) {
+INLINE void parted_sums(const Panel<T, V>& p, N n, Measured<Compute<T>, V>& found, RowSums<Compute<T>>* sums) {
   using C = Compute<T>;
   Pair<PerRow<C>> below[V];
-  Vec<C> top[V], ties[V] = {};
-  for (int v = 0; v < V; ++v) {
-    const PowerShift<C> shift(maximum[v]);
-    top[v] = exp_fitting(maximum[v] - shift.subtracted, shift.exponent);
-  }
-  sum_panel(p, n, maximum, below, [&](Vec<C> x, Vec<C> exponent, int64_t, int v) INLINED {
-    const Vec<C> e = exp_fitting(x, exponent);
-    ties[v] += select(e == top[v], splat(C(1)), Vec<C>{});
-    return select(e == top[v], Vec<C>{}, e);
-  });
-  for (int v = 0; v < V; ++v) sums[v] = row_sums(PowerShift<C>(maximum[v]), maximum[v], below[v], ties[v]);
-}
-
-// The sums without the labelled classes; the exponentials are kept where there are results.
-template <class T, int V, class N>
-INLINE void sums_beside(const Panel<T, V>& p, N n, const Vec<Compute<T>>* maximum, const Mask<Compute<T>>* label,
-                        Pair<PerRow<Compute<T>>>* sums) {
-  using C = Compute<T>;
-  sum_panel(p, n, maximum, sums, [&](Vec<C> x, Vec<C> exponent, int64_t k, int v) INLINED {
-    const Vec<C> e = exp_fitting(x, exponent);
-    if (p.out) p.keep(k, v, n, e);
-    return select(label[v] == decltype(label[v][0] + 0)(k), Vec<C>{}, e);
-  });
+  Vec<C> ties[V] = {};
+  const auto part = [&](Vec<C> e, int v) INLINED {
+    ties[v] += select(e == found.top[v], splat(C(1)), Vec<C>{});
+    return select(e == found.top[v], Vec<C>{}, e);
+  };
+  const auto keep_all = [&](auto each) INLINED {
+    for (int64_t k = 0; k < p.count; ++k) {
+      p.expect(k);
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) each(k, v);
+    }
+  };
+  if (p.kept->caution.ends() && !keep_if_near<ToSum>(p, n, found, keep_all)) p.kept->caution.take();
+  if (found.near)
+    sum_columns<false>(p, below, [&](int64_t k, int v) INLINED { return part(p.waiting(k, v), v); });
+  else
+    each_exponential<ToSum>(p, n, found, [&](auto each) INLINED {
+      sum_columns<true>(p, below, [&](int64_t k, int v) INLINED { return part(each(k, v), v); });
+    });
+  for (int v = 0; v < V; ++v) sums[v] = row_sums(found.shift[v], found.maximum[v], below[v], ties[v]);
 }
 
 // out = scale * exponentials.
@@ -212,7 +236,7 @@ template <class T, int V, class N>
 INLINE void weigh_panel(const Panel<T, V>& p, N n, const RowScale<Compute<T>>* scale) {
   for (int64_t k = 0; k < p.count; ++k)
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) p.put(k, v, n, multiply(p.waiting(k, v, n), scale[v].high, scale[v].low));
+    for (int v = 0; v < V; ++v) p.put(k, v, n, multiply(p.waiting(k, v), scale[v].high, scale[v].low));
 }
 
 // ---------------------------------------------------------------- tiles begin ... end of a call
@@ -223,13 +247,13 @@ INLINE void panels(const ColumnsCall& call, T* out, int64_t begin, int64_t end, 
   using C = Compute<T>;
   constexpr int64_t L = kLanes<T>, wide = kGroup<C> * L;
   const T* z = (const T*)call.logits;
-  alignas(64) C kept[sizeof(T) == sizeof(C) ? 1 : kLongestColumn * wide];
+  KeptColumns<C> kept;
   for (int64_t item = begin; item < end; ++item) {
     const Tile2D<T> tile(call, item), after(call, item + 1 < end ? item + 1 : item);
     const auto panel = [&](auto vectors, int64_t j, int width) INLINED {
       const int64_t at = tile.number(call) + j, to = j + wide;
       const T* next = z + (to < tile.width ? at + wide : after.number(call));
-      return Panel<T, decltype(vectors)::value>{z + at, next, out ? out + at : nullptr, kept, call.n_classes,
+      return Panel<T, decltype(vectors)::value>{z + at, next, out ? out + at : nullptr, &kept, call.n_classes,
                                                call.inner, tile.row(call) + j, width};
     };
     int64_t j = 0;

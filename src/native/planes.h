@@ -6,18 +6,32 @@
 namespace crossent::CROSSENT_ISA {
 namespace {
 
-// factor(p, v, n) * softmax
+// Whether the scales of all columns would be the same from exponentials a power of two larger or smaller.
+template <class C, class T, int V>
+INLINE bool are_exact(const Panel<T, V>& p, const RowScale<C>* scale, const PerRow<C>* factor) {
+  bool exact = true;
+  for (int v = 0; v < V; ++v) exact &= is_exact<C>(scale[v], factor[v], p.width);
+  return exact;
+}
+
+// factor(column, n) * softmax
 template <class T, class Factor>
 INLINE void scaled_softmax_planes(const ColumnsCall& call, int64_t begin, int64_t end, Factor factor) {
   using C = Compute<T>;
   panels(call, (T*)call.out, begin, end, [&](const auto& p, auto n) INLINED {
     constexpr int V = std::decay_t<decltype(p)>::kVectors;
-    Vec<C> maximum[V];
+    Measured<C, V> found;
     Pair<PerRow<C>> sums[V];
+    PerRow<C> factors[V];
     RowScale<C> scale[V];
-    largest_of(p, n, maximum);
-    whole_sums(p, n, maximum, sums);
-    for (int v = 0; v < V; ++v) scale[v] = scale_of<C>(factor(p.row + v * kLanes<C>, n), sums[v], maximum[v]);
+    for (int v = 0; v < V; ++v) factors[v] = factor(p.row + v * kLanes<C>, n);
+    do {
+      keep_and_sum_panel<ToScale>(p, n, found, sums, [](Vec<C> e, int64_t, int) INLINED { return e; });
+      for (int v = 0; v < V; ++v) {
+        sums[v] = with_exact_top(found.shift[v], found.maximum[v], found.top[v], sums[v]);
+        scale[v] = scale_of<C>(factors[v], sums[v], found.maximum[v]);
+      }
+    } while (found.near && !are_exact<C>(p, scale, factors) && p.kept->caution.take());
     weigh_panel(p, n, scale);
   });
 }
@@ -39,13 +53,13 @@ void log_softmax_planes(const ColumnsCall& call, int64_t begin, int64_t end) {
   using C = Compute<T>;
   panels(call, (T*)call.out, begin, end, [&](const auto& p, auto n) INLINED {
     constexpr int V = std::decay_t<decltype(p)>::kVectors;
-    Vec<C> maximum[V], high[V], low[V];
+    Measured<C, V> found;
+    Vec<C> high[V], low[V];
     RowSums<C> sums[V];
-    largest_of(p, n, maximum);
-    parted_sums(p, n, maximum, sums);
+    parted_sums(p, n, found, sums);
     for (int v = 0; v < V; ++v) {
-      const Pair<Vec<C>> lse = lse_of(maximum[v], sums[v]);
-      high[v] = lse.high + (maximum[v] - maximum[v]);
+      const Pair<Vec<C>> lse = lse_of(found.maximum[v], sums[v]);
+      high[v] = lse.high + (found.maximum[v] - found.maximum[v]);
       low[v] = lse.low;
     }
     for (int64_t k = 0; k < p.count; ++k)
@@ -59,15 +73,14 @@ void logsumexp_planes(const ColumnsCall& call, int64_t begin, int64_t end) {
   using C = Compute<T>;
   panels<T>(call, nullptr, begin, end, [&](const auto& p, auto n) INLINED {
     constexpr int V = std::decay_t<decltype(p)>::kVectors;
-    Vec<C> maximum[V];
+    Measured<C, V> found;
     RowSums<C> sums[V];
-    largest_of(p, n, maximum);
-    parted_sums(p, n, maximum, sums);
+    parted_sums(p, n, found, sums);
     for (int v = 0; v < V; ++v) {
-      const Vec<C> spoiled = maximum[v] - maximum[v];
-      Vec<C> lse = lse_of(maximum[v], sums[v]).high;
+      const Vec<C> spoiled = found.maximum[v] - found.maximum[v];
+      Vec<C> lse = lse_of(found.maximum[v], sums[v]).high;
       if (count_equal(spoiled, Vec<C>{}) != kLanes<C>) {
-        Vec<C> instead = maximum[v];
+        Vec<C> instead = found.maximum[v];
         for (int64_t k = 0; k < p.count; ++k)
           instead = select(p.at(k, v, n) == p.at(k, v, n), instead, splat(C(kNaN)));
         lse = select(spoiled == 0, lse, instead);
@@ -102,30 +115,34 @@ double cross_entropy_planes(const ColumnsCall& call, int64_t begin, int64_t end)
   panels(call, (T*)call.out, begin, end, [&](const auto& p, auto n) INLINED {
     constexpr int V = std::decay_t<decltype(p)>::kVectors;
     constexpr int64_t L = kLanes<C>;
-    Vec<C> maximum[V], labelled[V] = {};
+    Measured<C, V> found;
+    Vec<C> labelled[V] = {};
     Mask<C> label[V] = {};
     Pair<PerRow<C>> beside[V];
+    PerRow<C> factors[V];
     LabelledSums<C> sums[V];
     RowScale<C> scale[V];
     for (int v = 0; v < V; ++v) {
       const LabelledRows<C> given(*call.loss, p.row + v * L, p.width);
+      factors[v] = given.factors(call.loss->gradient_factor);
       for (int r = 0; r < p.width; ++r) {
         label[v][r] = given.label[r];
         labelled[v][r] = load_one(p.z + given.label[r] * p.apart + v * L + r);
       }
     }
-    largest_of(p, n, maximum);
-    sums_beside(p, n, maximum, label, beside);
-    for (int v = 0; v < V; ++v) {
-      const PowerShift<C> shift(maximum[v]);
-      const Vec<C> top = exp_fitting(maximum[v] - shift.subtracted, shift.exponent);
-      const Vec<C> own = exp_fitting(labelled[v] - shift.subtracted, shift.exponent);
-      const LabelledRows<C> given(*call.loss, p.row + v * L, p.width);
-      sums[v] = labelled_sums(shift, maximum[v], top, labelled[v], own, beside[v]);
-      scale[v] = scale_of<C>(given.factors(call.loss->gradient_factor), sums[v].row.whole, maximum[v]);
-    }
+    do {
+      keep_and_sum_panel<ToSum>(p, n, found, beside, [&](Vec<C> e, int64_t k, int v) INLINED {
+        return select(label[v] == decltype(label[v][0] + 0)(k), Vec<C>{}, e);
+      });
+      for (int v = 0; v < V; ++v) {
+        const PowerShift<C>& shift = found.shift[v];
+        const Vec<C> own = exp_fitting(labelled[v] - shift.subtracted, shift.exponent);
+        sums[v] = labelled_sums(shift, found.maximum[v], found.top[v], labelled[v], own, beside[v]);
+        scale[v] = scale_of<C>(factors[v], sums[v].row.whole, found.maximum[v]);
+      }
+    } while (p.out && found.near && !are_exact<C>(p, scale, factors) && p.kept->caution.take());
     if (p.out) weigh_panel(p, n, scale);
-    for (int v = 0; v < V; ++v) total += put_labelled(*call.loss, p, v, maximum[v], labelled[v], sums[v]);
+    for (int v = 0; v < V; ++v) total += put_labelled(*call.loss, p, v, found.maximum[v], labelled[v], sums[v]);
   });
   return total;
 }

@@ -51,7 +51,7 @@ INLINE void softmax_of_batch(const Batch<T>& batch, T* out, Kept<T>& kept, const
     keep_exponentials<true, ToScale>(batch, out, kept.expected(out), kept, found);
     const Pair<PerRow<C>> sum = with_exact_top(found.shift, found.maximum, found.top, found.sums.fold());
     scale = scale_of<C>(factor, sum, found.maximum);
-  } while (found.near && !is_exact<C>(scale, factor, batch.rows) && kept.be_careful());
+  } while (found.near && !is_exact<C>(scale, factor, batch.rows) && kept.caution.take());
   weigh_batch(batch, out, kept, found.maximum, scale);
 }
 
