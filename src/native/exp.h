@@ -17,6 +17,8 @@ struct ExpConstants<float> {
   static constexpr float rounder = 0x1.8p23f;  // adding it leaves an integer in the low bits
   static constexpr int bias = 127, mantissa_bits = 23;
   static constexpr float lowest = -151, highest = 252;
+  static constexpr float headroom = 26;  // 2^(lowest + headroom) is a normal number
+  static constexpr float least_factor = 0x1p-75f;
   static constexpr float direct = 208;  // |maximum| up to which numbers need no shift
 };
 template <>
@@ -25,6 +27,7 @@ struct ExpConstants<double> {
   static constexpr double ln2_low = 0x1.9ef35793c7673p-41, rounder = 0x1.8p52;
   static constexpr int bias = 1023, mantissa_bits = 52;
   static constexpr double lowest = -1076, highest = 2044;
+  static constexpr double headroom = 0, least_factor = 0;
   static constexpr double direct = 1490;
 };
 
@@ -83,6 +86,24 @@ INLINE V minus(V a, None) {
   return a;
 }
 
+// The power 2^-exponent that exponentials are times, and the power of two below which they are lost.
+template <class V>
+struct Scaling {
+  V exponent, lowest;
+};
+template <class V>
+INLINE V minus(V a, Scaling<V> scaling) {
+  return a - scaling.exponent;
+}
+template <class V, class Shift>
+INLINE V lowest_of(Shift) {
+  return splat(ExpConstants<Element<V>>::lowest);
+}
+template <class V>
+INLINE V lowest_of(Scaling<V> scaling) {
+  return scaling.lowest;
+}
+
 template <class V, class Residual>
 INLINE Reduced<V> reduce(V x, Residual residual) {
   using K = ExpConstants<Element<V>>;
@@ -120,11 +141,10 @@ INLINE V scale_by_power(V x, V n) {
 // exp(x + residual) 2^-shift. A compare, no clamp, makes the lost lanes 0: NaN stays NaN.
 template <class V, class Residual, class Shift>
 INLINE V exp_shifted(V x, Residual residual, Shift shift) {
-  using K = ExpConstants<Element<V>>;
   const Reduced<V> reduced = reduce(x, residual);
   const V n = minus(reduced.exponent, shift);
   const V value = scale_by_power(reduced.exponential(), n);
-  return select(n < K::lowest, V{}, value);
+  return select(n < lowest_of<V>(shift), V{}, value);
 }
 
 // What exp_shifted rounds off while it reduces its argument is worth a quarter of an ulp: `exp_close` goes
@@ -145,7 +165,7 @@ INLINE V exp_rougher(V x, Shift shift) {
   if constexpr (!kFused) return exp_shifted(x, None{}, shift);  // more roundings: none to spare
   const Pair<V> power = exp_reduced<Close>(x);
   const V n = minus(power.high, shift);
-  return select(n < ExpConstants<Element<V>>::lowest, V{}, scale_by_power(power.low, n));
+  return select(n < lowest_of<V>(shift), V{}, scale_by_power(power.low, n));
 }
 template <class V, class Shift>
 INLINE V exp_close(V x, Shift shift) {
@@ -175,7 +195,7 @@ INLINE Pair<V> exp_pair(Pair<V> x, Shift shift) {
     value = reduced.exponential_exactly();
   }
   n = minus(n, shift);
-  const Mask<Element<V>> lost = n < K::lowest;
+  const Mask<Element<V>> lost = n < lowest_of<V>(shift);
   return {select(lost, V{}, scale_by_power(value.high, n)), select(lost, V{}, scale_by_power(value.low, n))};
 }
 template <class V>

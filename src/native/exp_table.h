@@ -28,10 +28,11 @@ INLINE Pair<F32> exp_by_table(F32 x, F32 powers) {
   const F32 power = _mm512_maskz_permutexvar_ps(0xffff, (__m512i)m, powers);  // by the low bits of m: 16 n
   return {n, fma(power, slope * r, power)};
 }
-INLINE F32 exp_by_table(F32 x, F32 shift, F32 powers) {
+template <class Shift>
+INLINE F32 exp_by_table(F32 x, Shift shift, F32 powers) {
   const Pair<F32> power = exp_by_table(x, powers);
-  const F32 n = power.high - shift;
-  return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(n, splat(ExpConstants<float>::lowest), _CMP_NLT_UQ), power.low, n);
+  const F32 n = minus(power.high, shift);
+  return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(n, lowest_of<F32>(shift), _CMP_NLT_UQ), power.low, n);
 }
 #else
 constexpr float kUnit = 1;
@@ -39,16 +40,26 @@ constexpr float kUnit = 1;
 
 // The one that a softmax needs, and the one that sums under a logarithm do: their bound leaves float64 no ulp
 // to spare.
-INLINE F32 exp_for_softmax(F32 x, F32 shift) {
+template <class Shift>
+INLINE F32 exp_for_softmax(F32 x, Shift shift) {
 #if defined(__AVX512F__)
   return exp_by_table(x, shift, sixteen_powers());
 #else
   return exp_quick(x, shift);
 #endif
 }
-INLINE F64 exp_for_softmax(F64 x, F64 shift) { return exp_close(x, shift); }
-INLINE F32 exp_fitting(F32 x, F32 shift) { return exp_for_softmax(x, shift); }
-INLINE F64 exp_fitting(F64 x, F64 shift) { return exp_shifted(x, None{}, shift); }
+template <class Shift>
+INLINE F64 exp_for_softmax(F64 x, Shift shift) {
+  return exp_close(x, shift);
+}
+template <class Shift>
+INLINE F32 exp_fitting(F32 x, Shift shift) {
+  return exp_for_softmax(x, shift);
+}
+template <class Shift>
+INLINE F64 exp_fitting(F64 x, Shift shift) {
+  return exp_shifted(x, None{}, shift);
+}
 
 // Both where exp(x) is a normal number, to the same bits: `Fitting` or for a softmax.
 template <bool Fitting, class V>

@@ -43,15 +43,16 @@ template <class Use, class T, class Body>
 INLINE void each_row(const Batch<T>& batch, const T* out, const PowerShift<Compute<T>>& shift, Body body) {
   using C = Compute<T>;
   using Near = NearExp<Use, C>;
-  const ByRow<C> subtracted(shift.subtracted), power(shift.exponent);
+  const ByRow<C> subtracted(shift.subtracted), exponent(shift.power.exponent), lowest(shift.power.lowest);
   const ByRow<C> near(select(Near::serves(shift), splat(C(1)), Vec<C>{}));
   const Ahead ahead(batch);
   for (int r = 0; r < batch.rows; ++r) {
     const RowReader<T> read(batch, r, out, ahead);
+    const Scaling<Vec<C>> power{exponent[r], lowest[r]};
     if (near.lane[r] != 0)
-      body(r, read, Near(power[r]));
+      body(r, read, Near(power));
     else
-      body(r, read, RowExp<Use, C, Vec<C>>{power[r], subtracted[r]});
+      body(r, read, RowExp<Use, C, Vec<C>>{power, subtracted[r]});
   }
 }
 
@@ -62,10 +63,11 @@ template <class C>
 struct Exponentials {
   Vec<C> maximum, top;   // the largest logits, and their exponentials
   PowerShift<C> shift;
-  bool near = false;     // whether one walk was enough
+  const Vec<C> room;     // the headroom of the shift, where there is one
+  bool near = false;     // whether one walk was enough, without a shift
   BatchSums<C> sums;     // where they are wanted
 
-  INLINE explicit Exponentials(int rows) : sums(rows) {}
+  INLINE Exponentials(int rows, Vec<C> room) : room(room), sums(rows) {}
   // Walks row r; value(k, n) is summed where sums are wanted.
   template <bool Summed, class Value>
   INLINE void walk(int r, int64_t count, Value value) {
@@ -81,7 +83,7 @@ struct Exponentials {
   INLINE void measure_from(Vec<C> largest, const PowerShift<C>& by) {
     maximum = largest;
     shift = by;
-    top = Use::exp(largest - by.subtracted, by.exponent);
+    top = Use::exp(largest - by.subtracted, by.power);
   }
 };
 
@@ -142,7 +144,7 @@ INLINE void keep_exponentials(const Batch<T>& batch, T* out, const T* expected, 
     kept.caution.take();
   }
   const Vec<C> maximum = maxima(batch);
-  found.template measure_from<Use>(maximum, PowerShift<C>(maximum));
+  found.template measure_from<Use>(maximum, PowerShift<C>(maximum, found.room));
   each_row<Use>(batch, expected, found.shift, [&](int r, const RowReader<T>& read, auto exp) INLINED {
     C* const to = rows(r);
     found.template walk<Summed>(r, batch.count, [&](int64_t k, auto n) INLINED {
@@ -180,7 +182,7 @@ INLINE void keep_and_sum(const Batch<T>& batch, T* out, const T* expected, Kept<
   }
   found.near = false;
   const Vec<C> maximum = maxima(batch);
-  found.template measure_from<ToSum>(maximum, PowerShift<C>(maximum));
+  found.template measure_from<ToSum>(maximum, PowerShift<C>(maximum, found.room));
   const ByRow<C> top(found.top);
   each_row<ToSum>(batch, expected, found.shift, [&](int r, const RowReader<T>& read, auto exp) INLINED {
     C* const row = out ? rows(r) : nullptr;
@@ -203,7 +205,7 @@ INLINE RowSums<Compute<T>> log_sum_batch(const Batch<T>& batch, const T* expecte
   using C = Compute<T>;
   using V = Vec<C>;
   C ties[kLanes<C>] = {};
-  Exponentials<C> found(batch.rows);
+  Exponentials<C> found(batch.rows, headroom<C>());
   const auto add = [&](int r, Sum<C>& sum, const C* e, int64_t count, V top) INLINED {
     int64_t tied = 0;
     add_kept(sum, e, count, [&](V x) INLINED { return unless_equal(x, top, tied); });
@@ -216,11 +218,12 @@ INLINE RowSums<Compute<T>> log_sum_batch(const Batch<T>& batch, const T* expecte
   return row_sums(found.shift, maximum, found.sums.fold(), tied);
 }
 
-// Whether a power of two more or less in the exponentials would have left the same scales: none lost a digit.
+// Whether the shifts that another walk would have taken would have left the same scales: in neither a digit is lost.
 template <class C>
-INLINE bool is_exact(const RowScale<C>& scale, const PerRow<C>& factor, int rows) {
+INLINE bool is_exact(const RowScale<C>& scale, const PerRow<C>& factor, Vec<C> maximum, Vec<C> room, int rows) {
   constexpr C kLeast = sizeof(C) == 4 ? C(0x1p-126) : C(0x1p-1022);
-  const Vec<C> lost = select((absolute(scale.low) >= kLeast) | (narrow(factor) == 0), Vec<C>{}, splat(C(1)));
+  const Vec<C> less = power_of_two(smaller(PowerShift<C>(maximum, room).power.exponent, Vec<C>{}));
+  const Vec<C> lost = select((absolute(scale.low) * less >= kLeast) | (narrow(factor) == 0), Vec<C>{}, splat(C(1)));
   return count_equal(rows < kLanes<C> ? keep(rows, lost, Vec<C>{}) : lost, Vec<C>{}) == kLanes<C>;
 }
 

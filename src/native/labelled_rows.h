@@ -41,7 +41,7 @@ double cross_entropy_rows(const CrossEntropyCall& call, int64_t begin, int64_t e
     Vec<C> labelled{}, its_own{};
     for (int r = 0; r < batch.rows; ++r) labelled[r] = load_one(batch.row(r) + given.label[r]);
     C own[kLanes<C>] = {};
-    Exponentials<C> found(batch.rows);
+    Exponentials<C> found(batch.rows, headroom<C>(narrow(factor)));
     LabelledSums<C> sums;
     RowScale<C> scale;
     do {
@@ -49,8 +49,9 @@ double cross_entropy_rows(const CrossEntropyCall& call, int64_t begin, int64_t e
       __builtin_memcpy(&its_own, own, sizeof own);
       sums = labelled_sums(found.shift, found.maximum, found.top, labelled, its_own, found.sums.fold());
       if (out) scale = scale_of<C>(factor, sums.row.whole, found.maximum);
-    } while (out && found.near && !is_exact<C>(scale, factor, batch.rows) && kept.caution.take());
-    if (out) weigh_batch(batch, out, kept, found.maximum, scale);
+    } while (out && found.near && !is_exact<C>(scale, factor, found.maximum, found.room, batch.rows) &&
+             kept.caution.take());
+    if (out) weigh_batch(batch, out, kept, found.shift, scale);
     const LabelResult<C> result = label_result(found.maximum, labelled, sums, factor);
     for (int r = 0; r < batch.rows && out; ++r) {
       T* row = out + r * batch.count;

@@ -135,12 +135,20 @@ template <class C, int V>
 struct Measured {
   Vec<C> maximum[V], top[V];  // the largest logits, and their exponentials
   PowerShift<C> shift[V];
-  bool near = false;          // whether one walk was enough
+  Vec<C> room[V];             // the headroom of the shift, where there is one
+  bool near = false;          // whether one walk was enough, without a shift
+
+  INLINE Measured() {
+    for (Vec<C>& x : room) x = headroom<C>();
+  }
+  INLINE explicit Measured(const PerRow<C>* factor) {
+    for (int v = 0; v < V; ++v) room[v] = headroom<C>(narrow(factor[v]));
+  }
   template <class Use>
   INLINE void measure() {
     for (int v = 0; v < V; ++v) {
-      shift[v] = near ? PowerShift<C>() : PowerShift<C>(maximum[v]);
-      top[v] = Use::exp(maximum[v] - shift[v].subtracted, shift[v].exponent);
+      shift[v] = near ? PowerShift<C>() : PowerShift<C>(maximum[v], room[v]);
+      top[v] = Use::exp(maximum[v] - shift[v].subtracted, shift[v].power);
     }
   }
 };
@@ -179,9 +187,9 @@ INLINE void each_exponential(const Panel<T, V>& p, N n, Measured<Compute<T>, V>&
   for (const PowerShift<C>& shift : found.shift) direct += count_equal(shift.subtracted, Vec<C>{});
   const auto& shift = found.shift;
   if (direct == V * kLanes<C>)
-    body([&](int64_t k, int v) INLINED { return Use::exp(p.at(k, v, n), shift[v].exponent); });
+    body([&](int64_t k, int v) INLINED { return Use::exp(p.at(k, v, n), shift[v].power); });
   else
-    body([&](int64_t k, int v) INLINED { return Use::exp(p.at(k, v, n) - shift[v].subtracted, shift[v].exponent); });
+    body([&](int64_t k, int v) INLINED { return Use::exp(p.at(k, v, n) - shift[v].subtracted, shift[v].power); });
 }
 
 // Sums of term(e, k, v) for all exponentials e, which are kept.

@@ -8,9 +8,10 @@ namespace {
 
 // Whether the scales of all columns would be the same from exponentials a power of two larger or smaller.
 template <class C, class T, int V>
-INLINE bool are_exact(const Panel<T, V>& p, const RowScale<C>* scale, const PerRow<C>* factor) {
+INLINE bool are_exact(const Panel<T, V>& p, const Measured<C, V>& found, const RowScale<C>* scale,
+                      const PerRow<C>* factor) {
   bool exact = true;
-  for (int v = 0; v < V; ++v) exact &= is_exact<C>(scale[v], factor[v], p.width);
+  for (int v = 0; v < V; ++v) exact &= is_exact<C>(scale[v], factor[v], found.maximum[v], found.room[v], p.width);
   return exact;
 }
 
@@ -20,18 +21,18 @@ INLINE void scaled_softmax_planes(const ColumnsCall& call, int64_t begin, int64_
   using C = Compute<T>;
   panels(call, (T*)call.out, begin, end, [&](const auto& p, auto n) INLINED {
     constexpr int V = std::decay_t<decltype(p)>::kVectors;
-    Measured<C, V> found;
     Pair<PerRow<C>> sums[V];
     PerRow<C> factors[V];
     RowScale<C> scale[V];
     for (int v = 0; v < V; ++v) factors[v] = factor(p.row + v * kLanes<C>, n);
+    Measured<C, V> found(factors);
     do {
       keep_and_sum_panel<ToScale>(p, n, found, sums, [](Vec<C> e, int64_t, int) INLINED { return e; });
       for (int v = 0; v < V; ++v) {
         sums[v] = with_exact_top(found.shift[v], found.maximum[v], found.top[v], sums[v]);
         scale[v] = scale_of<C>(factors[v], sums[v], found.maximum[v]);
       }
-    } while (found.near && !are_exact<C>(p, scale, factors) && p.kept->caution.take());
+    } while (found.near && !are_exact<C>(p, found, scale, factors) && p.kept->caution.take());
     weigh_panel(p, n, scale);
   });
 }
@@ -115,7 +116,6 @@ double cross_entropy_planes(const ColumnsCall& call, int64_t begin, int64_t end)
   panels(call, (T*)call.out, begin, end, [&](const auto& p, auto n) INLINED {
     constexpr int V = std::decay_t<decltype(p)>::kVectors;
     constexpr int64_t L = kLanes<C>;
-    Measured<C, V> found;
     Vec<C> labelled[V] = {};
     Mask<C> label[V] = {};
     Pair<PerRow<C>> beside[V];
@@ -130,17 +130,18 @@ double cross_entropy_planes(const ColumnsCall& call, int64_t begin, int64_t end)
         labelled[v][r] = load_one(p.z + given.label[r] * p.apart + v * L + r);
       }
     }
+    Measured<C, V> found(factors);
     do {
       keep_and_sum_panel<ToSum>(p, n, found, beside, [&](Vec<C> e, int64_t k, int v) INLINED {
         return select(label[v] == decltype(label[v][0] + 0)(k), Vec<C>{}, e);
       });
       for (int v = 0; v < V; ++v) {
         const PowerShift<C>& shift = found.shift[v];
-        const Vec<C> own = exp_fitting(labelled[v] - shift.subtracted, shift.exponent);
+        const Vec<C> own = exp_fitting(labelled[v] - shift.subtracted, shift.power);
         sums[v] = labelled_sums(shift, found.maximum[v], found.top[v], labelled[v], own, beside[v]);
         scale[v] = scale_of<C>(factors[v], sums[v].row.whole, found.maximum[v]);
       }
-    } while (p.out && found.near && !are_exact<C>(p, scale, factors) && p.kept->caution.take());
+    } while (p.out && found.near && !are_exact<C>(p, found, scale, factors) && p.kept->caution.take());
     if (p.out) weigh_panel(p, n, scale);
     for (int v = 0; v < V; ++v) total += put_labelled(*call.loss, p, v, found.maximum[v], labelled[v], sums[v]);
   });

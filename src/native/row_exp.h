@@ -10,30 +10,30 @@ namespace {
 struct ToScale {
   static constexpr bool kFitting = false;
   template <class V>
-  INLINE static V exp(V x, V shift) {
-    return exp_for_softmax(x, shift);
+  INLINE static V exp(V x, Scaling<V> power) {
+    return exp_for_softmax(x, power);
   }
 };
 struct ToSum {
   static constexpr bool kFitting = true;
   template <class V>
-  INLINE static V exp(V x, V shift) {
-    return exp_fitting(x, shift);
+  INLINE static V exp(V x, Scaling<V> power) {
+    return exp_fitting(x, power);
   }
 };
 
 // Of a row from whose numbers `subtracted` (or None) is taken first.
 template <class Use, class C, class Subtracted>
 struct RowExp {
-  Vec<C> shift;
+  Scaling<Vec<C>> power;
   Subtracted subtracted;
-  INLINE Vec<C> operator()(Vec<C> z) const { return Use::exp(minus(z, subtracted), shift); }
+  INLINE Vec<C> operator()(Vec<C> z) const { return Use::exp(minus(z, subtracted), power); }
 };
 
 // Of a row whose numbers are taken as they are, and whose shift is a small one.
 template <class Use, class C>
 struct NearExp : RowExp<Use, C, None> {
-  INLINE explicit NearExp(Vec<C> shift) : RowExp<Use, C, None>{shift, {}} {}
+  INLINE explicit NearExp(Scaling<Vec<C>> power) : RowExp<Use, C, None>{power, {}} {}
   INLINE static Mask<C> serves(const PowerShift<C>& shift) { return shift.subtracted == 0; }
 };
 
@@ -44,10 +44,10 @@ struct NearExp<Use, float> {
   static constexpr float kMostShift = 100;  // the table's numbers stay normal
   F32 powers, lowest;
 
-  INLINE explicit NearExp(F32 shift)
-      : powers(scale_by_power(sixteen_powers(), -shift)), lowest(splat(ExpConstants<float>::lowest) + shift) {}
+  INLINE explicit NearExp(Scaling<F32> power)
+      : powers(scale_by_power(sixteen_powers(), -power.exponent)), lowest(power.lowest + power.exponent) {}
   INLINE static I32 serves(const PowerShift<float>& shift) {
-    return (shift.subtracted == 0) & (absolute(shift.exponent) <= kMostShift);
+    return (shift.subtracted == 0) & (absolute(shift.power.exponent) <= kMostShift);
   }
 
   // Lanes that are to be 0 are masked: one that underflowed would cost as much as many vectors.

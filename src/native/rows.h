@@ -21,11 +21,12 @@ INLINE void scale_batch(const Batch<T>& batch, T* out, bool streamed, KeptRow ke
 // The last walk over a row whose exponentials found no room: they are computed again.
 template <class T>
 INLINE void scale_again(const Batch<T>& batch, T* out, bool streamed, const RowScale<Compute<T>>& scale,
-                        Vec<Compute<T>> maximum) {
+                        const PowerShift<Compute<T>>& shift) {
   using C = Compute<T>;
-  const PowerShift<C> shift(maximum);
-  const ByRow<C> highs(scale.high), lows(scale.low), subtracted(shift.subtracted), exponent(shift.exponent);
-  const Vec<C> high = highs[0], low = lows[0], s = subtracted[0], power = exponent[0];
+  const ByRow<C> highs(scale.high), lows(scale.low), subtracted(shift.subtracted);
+  const ByRow<C> exponent(shift.power.exponent), lowest(shift.power.lowest);
+  const Vec<C> high = highs[0], low = lows[0], s = subtracted[0];
+  const Scaling<Vec<C>> power{exponent[0], lowest[0]};
   sweep_into(out, batch.count, streamed, [&](int64_t k, auto n) INLINED {
     return multiply(exp_for_softmax(load(batch.z + k, n) - s, power), high, low);
   });
@@ -33,26 +34,26 @@ INLINE void scale_again(const Batch<T>& batch, T* out, bool streamed, const RowS
 
 // out = scale * exponentials.
 template <class T>
-INLINE void weigh_batch(const Batch<T>& batch, T* out, Kept<T>& kept, Vec<Compute<T>> maximum,
+INLINE void weigh_batch(const Batch<T>& batch, T* out, Kept<T>& kept, const PowerShift<Compute<T>>& shift,
                         const RowScale<Compute<T>>& scale) {
   const auto rows = kept.rows(out);
   if (rows(0))
     scale_batch(batch, out, kept.streamed, rows, scale);
   else
-    scale_again(batch, out, kept.streamed, scale, maximum);
+    scale_again(batch, out, kept.streamed, scale, shift);
 }
 
 template <class T>
 INLINE void softmax_of_batch(const Batch<T>& batch, T* out, Kept<T>& kept, const PerRow<Compute<T>>& factor) {
   using C = Compute<T>;
-  Exponentials<C> found(batch.rows);
+  Exponentials<C> found(batch.rows, headroom<C>(narrow(factor)));
   RowScale<C> scale;
   do {
     keep_exponentials<true, ToScale>(batch, out, kept.expected(out), kept, found);
     const Pair<PerRow<C>> sum = with_exact_top(found.shift, found.maximum, found.top, found.sums.fold());
     scale = scale_of<C>(factor, sum, found.maximum);
-  } while (found.near && !is_exact<C>(scale, factor, batch.rows) && kept.caution.take());
-  weigh_batch(batch, out, kept, found.maximum, scale);
+  } while (found.near && !is_exact<C>(scale, factor, found.maximum, found.room, batch.rows) && kept.caution.take());
+  weigh_batch(batch, out, kept, found.shift, scale);
 }
 
 // ---------------------------------------------------------------- rows begin ... end of a call

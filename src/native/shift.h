@@ -7,34 +7,49 @@
 namespace crossent::CROSSENT_ISA {
 namespace {
 
+// Exponentials that fall below the normal numbers cost a hundred times what others do. Those of float32 are 2^26
+// times as large, so that all of them are normal by which a result differs from 0, but where a factor is so small
+// that what they are to be multiplied by would not be.
+template <class C>
+INLINE Vec<C> headroom() {
+  return splat(ExpConstants<C>::headroom);
+}
+template <class C>
+INLINE Vec<C> headroom(Vec<C> factor) {
+  return select(absolute(factor) < ExpConstants<C>::least_factor, Vec<C>{}, headroom<C>());
+}
+
 // exp(z) 2^-k with k = floor(maximum / ln 2): no subtraction, so nothing of z is rounded away. Beyond
-// `direct` the maximum is subtracted, which is exact for every number whose exponential is not 0.
+// `direct` the maximum is subtracted, which is exact for every number whose exponential is not 0. k is less by the
+// `headroom`.
 // One row (all lanes alike), or one row a lane.
 template <class C>
 struct PowerShift {
-  Vec<C> subtracted, exponent;
+  Vec<C> subtracted;
+  Scaling<Vec<C>> power;
 
-  INLINE PowerShift() : subtracted{}, exponent{} {}
-  INLINE explicit PowerShift(C maximum) : PowerShift(splat(maximum)) {}
-  INLINE explicit PowerShift(Vec<C> maximum) {
+  INLINE PowerShift() : subtracted{}, power{{}, splat(ExpConstants<C>::lowest)} {}
+  INLINE explicit PowerShift(C maximum) : PowerShift(splat(maximum), Vec<C>{}) {}
+  INLINE PowerShift(Vec<C> maximum, Vec<C> headroom) {
     using K = ExpConstants<C>;
     const Mask<C> direct = absolute(maximum) <= K::direct;
     const Vec<C> top = select(direct, maximum, Vec<C>{});
     subtracted = select(direct, Vec<C>{}, maximum);
-    exponent = (top * splat(K::log2e) - splat(C(0.5)) + splat(K::rounder)) - splat(K::rounder);
+    const Vec<C> k = (top * splat(K::log2e) - splat(C(0.5)) + splat(K::rounder)) - splat(K::rounder);
+    power = {k - headroom, splat(K::lowest) + headroom};
   }
-  INLINE Vec<C> operator()(Vec<C> z) const { return exp_shifted(z - subtracted, None{}, exponent); }
+  INLINE Vec<C> operator()(Vec<C> z) const { return exp_shifted(z - subtracted, None{}, power); }
 };
 
 // The exponential of one maximal class of each row, high + low to twice the precision of C.
 INLINE Pair<PerRow<double>> top_exponential(const PowerShift<double>& shift, F64 maximum) {
   const Reduced<F64> reduced = reduce(maximum - shift.subtracted, None{});
-  const F64 scale = power_of_two(reduced.exponent - shift.exponent);  // 2^0 or 2^1, but for a rounding
+  const F64 scale = power_of_two(reduced.exponent - shift.power.exponent);  // 2^0 or 2^1, but for a rounding
   const Pair<F64> value = reduced.exponential_exactly();
   return {{{value.high * scale}}, {{value.low * scale}}};
 }
 INLINE Pair<PerRow<float>> top_exponential(const PowerShift<float>& shift, F32 maximum) {
-  const Pair<F32> value = exp_pair(Pair<F32>{maximum - shift.subtracted, F32{}}, shift.exponent);
+  const Pair<F32> value = exp_pair(Pair<F32>{maximum - shift.subtracted, F32{}}, shift.power);
   PerRow<float> top = per_row(value.high);
   const PerRow<float> low = per_row(value.low);
   for (int i = 0; i < 2; ++i) top.part[i] = (top.part[i] + low.part[i]) * splat(double(kUnit));

@@ -95,17 +95,17 @@ INLINE V spoiled(V maximum) {
 
 // ---------------------------------------------------------------- groups of rows
 
-// 1 / sum of every row's exponentials, which take the place of its logits.
-template <class T>
-INLINE void exponentials_of(RowGroup<T>& group, Pair<Vec<T>>* scales) {
+// 1 / sum of every row's exponentials, which take the place of its logits; room(b) is their headroom.
+template <class T, class Room>
+INLINE void exponentials_of(RowGroup<T>& group, Pair<Vec<T>>* scales, Room room) {
   using V = Vec<T>;
   V maxima[kMostBlocks];
   group.each([&](int b, V* z) INLINED { maxima[b] = largest(z, group.count); });
   group.each([&](int b, V* z) INLINED {
-    const PowerShift<Compute<T>> shift(maxima[b]);
+    const PowerShift<Compute<T>> shift(maxima[b], room(b));
     scales[b] = sum_of<V>(group.count, [&](int k) INLINED {
       const V x = z[k] - shift.subtracted;
-      return z[k] = sizeof(Compute<T>) == 4 ? exp_quick(x, shift.exponent) : exp_close(x, shift.exponent);
+      return z[k] = sizeof(Compute<T>) == 4 ? exp_quick(x, shift.power) : exp_close(x, shift.power);
     });
   });
   group.each([&](int b, V*) INLINED {
@@ -117,7 +117,7 @@ INLINE void exponentials_of(RowGroup<T>& group, Pair<Vec<T>>* scales) {
 template <class T>
 INLINE void softmax_of(RowGroup<T>& group) {
   Pair<Vec<T>> scales[kMostBlocks];
-  exponentials_of(group, scales);
+  exponentials_of(group, scales, [](int) INLINED { return headroom<Compute<T>>(); });
   group.each([&](int b, Vec<T>* z) INLINED {
     for (int k = 0; k < group.count; ++k) z[k] = multiply(z[k], scales[b].high, scales[b].low);
   });
@@ -128,10 +128,10 @@ template <class T>
 INLINE void scaled_softmax_of(RowGroup<T>& group, const T* factor) {
   using V = Vec<T>;
   Pair<V> scales[kMostBlocks];
-  exponentials_of(group, scales);
+  const auto given = [&](int b) INLINED { return load(factor + b * group.kRows, group.rows_of(b)); };
+  exponentials_of(group, scales, [&](int b) INLINED { return headroom<Compute<T>>(given(b)); });
   group.each([&](int b, V* z) INLINED {
-    const V given = load(factor + b * group.kRows, group.rows_of(b));
-    const Pair<V> scale = times(Pair<V>{given, V{}}, scales[b]);
+    const Pair<V> scale = times(Pair<V>{given(b), V{}}, scales[b]);
     const V low = zero_if_nan(scale.low);
     for (int k = 0; k < group.count; ++k) z[k] = multiply(z[k], scale.high, low);
   });

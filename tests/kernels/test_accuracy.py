@@ -144,3 +144,33 @@ def test_underflow_is_gradual(dtype: type) -> None:
     assert 0 < out[out > 0].min() < np.finfo(dtype).tiny / 1000
     if truth.HAS_EXTENDED:
         check("softmax", dtype, out, truth.softmax(z))
+
+
+@needs_extended
+@pytest.mark.parametrize("factor", [1e15, 1.0, 1e-15, 1e-25, 1e-33])
+@pytest.mark.parametrize("n_classes", [20, 64, 1000, 5000])
+@pytest.mark.parametrize("dtype", tables.WIDE_DTYPES, ids=name_of)
+def test_rows_wider_than_the_normal_numbers_of_float32(
+    dtype: type, n_classes: int, factor: float
+) -> None:
+    """Results are right to the last subnormal one, and sums too, whatever a gradient is times."""
+    rng = np.random.default_rng(n_classes)
+    z = rng.uniform(-115, 0, (40, n_classes)) + np.repeat([0, 90, -250, 1000], 10)[:, None]
+    z[::2] = np.where(z[::2] == z[::2].max(axis=1, keepdims=True), z[::2], z[::2] - 60)
+    z = z.astype(dtype)
+    out, lse, loss = np.empty_like(z), np.empty(len(z), dtype), np.empty(len(z))
+    kernels.softmax_rows(z, out)
+    check("softmax", dtype, out, truth.softmax(z))
+    kernels.log_softmax_rows(z, out)
+    check("log_softmax", dtype, out, truth.log_softmax(z))
+    kernels.logsumexp_rows(z, lse)
+    check("logsumexp", dtype, lse, truth.logsumexp(z), np.abs(wide(z).max(axis=1)))
+    labels = rng.integers(0, n_classes, len(z))
+    labels[::2] = z[::2].argmax(axis=1)
+    kernels.cross_entropy_rows(z, labels, None, factor, LossOptions(), loss, out)
+    expected = truth.cross_entropy(z, labels, z, None, LossOptions())
+    check("loss", dtype, loss.astype(dtype), expected.loss)
+    check("gradient", dtype, out, factor * expected.gradient)
+    by = np.full(len(z), factor, dtype)
+    kernels.logsumexp_vjp_rows(z, by, out)
+    check("logsumexp_vjp", dtype, out, truth.logsumexp_vjp(z, by))

@@ -10,7 +10,7 @@ import pytest
 from crossent import _kernels as kernels
 from tests.kernels import calls, tables
 from tests.kernels.tables import name_of
-from tests.kernels.truth import Array
+from tests.kernels.truth import Array, wide
 
 # NumPy sums a block's rows by groups that depend on the block's shape.
 native_only = pytest.mark.skipif(
@@ -117,6 +117,52 @@ def test_rows_near_zero_among_others_that_are_far(dtype: Any, n_classes: int) ->
     for i in range(len(z)):
         for together, alone in zip(whole, results(np.array([i])), strict=True):
             np.testing.assert_array_equal(together[i], alone[0], err_msg=str(i))
+
+
+@native_only
+@pytest.mark.parametrize("n_classes", [29, 64, 130, 1100])
+@pytest.mark.parametrize("dtype", tables.DTYPES, ids=name_of)
+def test_columns_near_zero_among_others_that_are_far(dtype: Any, n_classes: int) -> None:
+    """A few vectors of near ones are walked once, others twice: to the bits of each row alone."""
+    z = _near_and_far(n_classes, dtype)
+    labels = np.arange(len(z)) * 7 % n_classes
+    weights = np.where(np.arange(len(z)) % 5 == 4, 1e-30, 0.7)
+
+    def results(pick: Array, inner: int) -> list[Array]:
+        by_rows = z[pick].reshape(-1, inner, n_classes)
+        columns = np.ascontiguousarray(np.moveaxis(by_rows, 1, 2))
+        softmax, log_softmax, gradient = (np.empty_like(columns) for _ in range(3))
+        lse, loss = np.empty(len(pick), dtype), np.empty(len(pick))
+        kernels.softmax_columns(columns, softmax)
+        kernels.log_softmax_columns(columns, log_softmax)
+        kernels.logsumexp_columns(columns, lse)
+        given = (labels[pick], weights[pick], 1e-3, calls.PLAIN)
+        kernels.cross_entropy_columns(columns, *given, loss, gradient)
+        kernels.cross_entropy_columns(columns, *given, None, columns)
+        assert columns.tobytes() == gradient.tobytes()
+        turned = [
+            np.moveaxis(a, 2, 1).reshape(-1, n_classes) for a in (softmax, log_softmax, gradient)
+        ]
+        return [turned[0], turned[1], lse, loss, turned[2]]
+
+    rows = [
+        np.empty_like(z),
+        np.empty_like(z),
+        np.empty(len(z), dtype),
+        np.empty(len(z)),
+        np.empty_like(z),
+    ]
+    for i in range(len(z)):
+        one = [a[i : i + 1] for a in rows]
+        kernels.softmax_rows(z[i : i + 1], one[0])
+        kernels.log_softmax_rows(z[i : i + 1], one[1])
+        kernels.logsumexp_rows(z[i : i + 1], one[2])
+        given = (z[i : i + 1], labels[i : i + 1], weights[i : i + 1], 1e-3, calls.PLAIN)
+        kernels.cross_entropy_rows(*given, one[3], one[4])
+    every = np.arange(len(z))
+    for pick, inner in [(np.resize(every, 300), 150), (every, 10), (np.repeat(every, 64), 64)]:
+        for found, expected in zip(results(pick, inner), rows, strict=True):
+            np.testing.assert_array_equal(wide(found), wide(expected[pick]), err_msg=str(inner))
 
 
 STREAMED = [
