@@ -87,25 +87,6 @@ struct Exponentials {
   }
 };
 
-// So far from 0 numbers are near it: their exponentials are normal numbers, shifted or not.
-constexpr int kNearest = 32;
-
-// The largest and the least of the numbers of a row.
-template <class V>
-struct Range {
-  V most, least;
-  INLINE Range() {}
-  INLINE explicit Range(V first) : most(first), least(first) {}
-  INLINE void add(V x) {
-    most = larger(x, most);
-    least = smaller(x, least);
-  }
-  INLINE Mask<Element<V>> is_near() const {
-    const V bound = splat(Element<V>(kNearest));
-    return (most <= bound) & (least >= -bound);
-  }
-};
-
 // One walk; false where the numbers of some row are not near 0.
 template <bool Summed, class Use, class T, class KeptRow>
 INLINE bool keep_near(const Batch<T>& batch, const T* out, KeptRow kept, Exponentials<Compute<T>>& found) {

@@ -17,16 +17,20 @@ INLINE void groups_of_rows(const void* from, int64_t count, int64_t begin, int64
   }
 }
 
-// body(group, at, i) with the columns whose first number is `at`, the i-th of all columns.
+// body(group, at, i) with the columns whose first number is `at`, the i-th of all columns. What will be read next and
+// where the results will lie, if anywhere, is asked for before.
 template <class T, class Body>
-INLINE void groups_of_columns(const ColumnsCall& call, int64_t begin, int64_t end, Body body) {
+INLINE void groups_of_columns(const ColumnsCall& call, const T* results, int64_t begin, int64_t end, Body body) {
   RowGroup<T> group(call.n_classes);
   const int64_t most = group.most_rows();
   for (int64_t item = begin; item < end; ++item) {
     const Tile2D<T> tile(call, item);
+    const Tile2D<T> after(call, item + 1 < end ? item + 1 : item);
     for (int64_t j = 0; j < tile.width; j += most) {
-      const int64_t at = tile.number(call) + j;
-      group.read_columns((const T*)call.logits + at, call.inner, int(at_most(most, tile.width - j)));
+      const int64_t at = tile.number(call) + j, here = at_most(most, tile.width - j), to = j + most;
+      const int64_t next = to < tile.width ? at + most : after.number(call);
+      group.expected = {(const T*)call.logits + next, results ? results + at : nullptr, call.inner};
+      group.read_columns((const T*)call.logits + at, call.inner, int(here));
       body(group, at, tile.row(call) + j);
     }
   }
@@ -42,7 +46,7 @@ void softmax_few(const RowsCall& call, int64_t begin, int64_t end) {
 
 template <class T>
 void softmax_few_columns(const ColumnsCall& call, int64_t begin, int64_t end) {
-  groups_of_columns<T>(call, begin, end, [&](RowGroup<T>& group, int64_t at, int64_t) INLINED {
+  groups_of_columns(call, (const T*)call.out, begin, end, [&](RowGroup<T>& group, int64_t at, int64_t) INLINED {
     softmax_of(group);
     group.write_columns((T*)call.out + at, call.inner);
   });
@@ -58,7 +62,7 @@ void log_softmax_few(const RowsCall& call, int64_t begin, int64_t end) {
 
 template <class T>
 void log_softmax_few_columns(const ColumnsCall& call, int64_t begin, int64_t end) {
-  groups_of_columns<T>(call, begin, end, [&](RowGroup<T>& group, int64_t at, int64_t) INLINED {
+  groups_of_columns(call, (const T*)call.out, begin, end, [&](RowGroup<T>& group, int64_t at, int64_t) INLINED {
     log_softmax_of(group);
     group.write_columns((T*)call.out + at, call.inner);
   });
@@ -72,7 +76,7 @@ void logsumexp_few(const RowsCall& call, int64_t begin, int64_t end) {
 
 template <class T>
 void logsumexp_few_columns(const ColumnsCall& call, int64_t begin, int64_t end) {
-  groups_of_columns<T>(call, begin, end, [&](RowGroup<T>& group, int64_t, int64_t i) INLINED {
+  groups_of_columns(call, (const T*)nullptr, begin, end, [&](RowGroup<T>& group, int64_t, int64_t i) INLINED {
     logsumexp_of(group, (T*)call.out + i);
   });
 }
@@ -109,7 +113,9 @@ void log_softmax_vjp_few(const RowsCall& call, int64_t begin, int64_t end) {
 template <class T, class Derive>
 INLINE void vjp_of_columns(const ColumnsCall& call, int64_t begin, int64_t end, Derive derive) {
   RowGroup<T> g(call.n_classes);
-  groups_of_columns<T>(call, begin, end, [&](RowGroup<T>& group, int64_t at, int64_t) INLINED {
+  groups_of_columns(call, (const T*)call.out, begin, end, [&](RowGroup<T>& group, int64_t at, int64_t) INLINED {
+    g.expected.next = group.expected.next - (const T*)call.logits + (const T*)call.second;
+    g.expected.stride = call.inner;
     g.read_columns((const T*)call.second + at, call.inner, group.rows);
     derive(group, g);
     group.write_columns((T*)call.out + at, call.inner);
@@ -128,7 +134,7 @@ void log_softmax_vjp_few_columns(const ColumnsCall& call, int64_t begin, int64_t
 
 template <class T>
 void logsumexp_vjp_few_columns(const ColumnsCall& call, int64_t begin, int64_t end) {
-  groups_of_columns<T>(call, begin, end, [&](RowGroup<T>& group, int64_t at, int64_t i) INLINED {
+  groups_of_columns(call, (const T*)call.out, begin, end, [&](RowGroup<T>& group, int64_t at, int64_t i) INLINED {
     scaled_softmax_of(group, (const T*)call.second + i);
     group.write_columns((T*)call.out + at, call.inner);
   });
@@ -147,7 +153,7 @@ double cross_entropy_few(const CrossEntropyCall& call, int64_t begin, int64_t en
 template <class T>
 double cross_entropy_few_columns(const ColumnsCall& call, int64_t begin, int64_t end) {
   F64 total{};
-  groups_of_columns<T>(call, begin, end, [&](RowGroup<T>& group, int64_t at, int64_t i) INLINED {
+  groups_of_columns(call, (const T*)call.out, begin, end, [&](RowGroup<T>& group, int64_t at, int64_t i) INLINED {
     total += cross_entropy_of(group, *call.loss, i, call.out != nullptr);
     if (call.out) group.write_columns((T*)call.out + at, call.inner);
   });

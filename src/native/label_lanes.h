@@ -94,9 +94,11 @@ struct LabelSums {
   using C = Element<V>;
 
   // The exponentials take the place of the logits.
-  INLINE void sum_up(V* z, int count, Mask<C> label) {
+  template <class Expect>
+  INLINE void sum_up(V* z, int count, Mask<C> label, Expect expect) {
     V of_label{}, its_exponential{};
     beside = sum_of<V>(count, [&](int k) INLINED {
+      expect(k);
       const Mask<C> is_label = label == k;
       const V x = z[k], e = exp_fitting(two_sum(x, -maximum));
       of_label = select(is_label, x, of_label);

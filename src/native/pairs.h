@@ -36,6 +36,16 @@ INLINE Pair<V> sum_of(int count, Term term) {
   return sum.total();
 }
 
+// The same to half an ulp: terms are added in pairs first.
+template <class V, class Term>
+INLINE Pair<V> sum_of_pairs(int count, Term term) {
+  PairSum<V> sum(count > 1 ? term(0) + term(1) : term(0));
+  int k = 2;
+  for (; k + 1 < count; k += 2) sum.add(term(k) + term(k + 1));
+  if (k < count) sum.add(term(k));
+  return sum.total();
+}
+
 template <class V>
 INLINE Pair<V> times(Pair<V> a, Pair<V> b) {
   const Pair<V> product = two_product(a.high, b.high);

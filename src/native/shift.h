@@ -41,6 +41,25 @@ struct PowerShift {
   INLINE Vec<C> operator()(Vec<C> z) const { return exp_shifted(z - subtracted, None{}, power); }
 };
 
+// So far from 0 numbers are near it: their exponentials are normal numbers, shifted or not.
+constexpr int kNearest = 32;
+
+// The largest and the least of the numbers of a row.
+template <class V>
+struct Range {
+  V most, least;
+  INLINE Range() {}
+  INLINE explicit Range(V first) : most(first), least(first) {}
+  INLINE void add(V x) {
+    most = larger(x, most);
+    least = smaller(x, least);
+  }
+  INLINE Mask<Element<V>> is_near() const {
+    const V bound = splat(Element<V>(kNearest));
+    return (most <= bound) & (least >= -bound);
+  }
+};
+
 // The exponential of one maximal class of each row, high + low to twice the precision of C.
 INLINE Pair<PerRow<double>> top_exponential(const PowerShift<double>& shift, F64 maximum) {
   const Reduced<F64> reduced = reduce(maximum - shift.subtracted, None{});

@@ -16,6 +16,17 @@ namespace {
 constexpr int64_t kSmall = 28;  // classes up to which rows lie side by side; backward passes turn two arrays: kSplit
 constexpr int kGroupVectors = 64, kMostBlocks = 16;
 
+// Memory of columns that is wanted soon: numbers to be read, and room for results, if any; rows come by themselves.
+template <class T>
+struct Expected {
+  const T *next = nullptr, *results = nullptr;
+  int64_t stride = 0;
+  INLINE void ask(int64_t k, int64_t column) const {
+    if (next) __builtin_prefetch(next + k * stride + column, 0, 2);
+    if (results) __builtin_prefetch(results + k * stride + column, 1, 2);
+  }
+};
+
 // Blocks of rows: class k of those in block b is lanes[b * count + k].
 template <class T>
 struct RowGroup {
@@ -24,6 +35,7 @@ struct RowGroup {
   using Few = std::make_integer_sequence<int, kSplit>;
   Vec<C> lanes[kGroupVectors];
   int count, rows = 0;
+  Expected<T> expected;
 
   INLINE explicit RowGroup(int64_t count) : count(int(count)) {}
 
@@ -56,6 +68,8 @@ struct RowGroup {
         for (int k = 0; k < count; ++k) z[k] = load(at + k * stride, rows_of(b));
     });
   }
+  // Class k of block b is being worked on: a share of what is expected is asked for.
+  INLINE void expect(int b, int k) const { expected.ask(k, b * kRows); }
   INLINE void write_columns(T* to, int64_t stride) {
     each([&](int b, Vec<C>* z) INLINED {
       T* at = to + b * kRows;
@@ -95,31 +109,46 @@ INLINE V spoiled(V maximum) {
 
 // ---------------------------------------------------------------- groups of rows
 
-// 1 / sum of every row's exponentials, which take the place of its logits; room(b) is their headroom.
-template <class T, class Room>
-INLINE void exponentials_of(RowGroup<T>& group, Pair<Vec<T>>* scales, Room room) {
-  using V = Vec<T>;
-  V maxima[kMostBlocks];
-  group.each([&](int b, V* z) INLINED { maxima[b] = largest(z, group.count); });
-  group.each([&](int b, V* z) INLINED {
-    const PowerShift<Compute<T>> shift(maxima[b], room(b));
-    scales[b] = sum_of<V>(group.count, [&](int k) INLINED {
-      const V x = z[k] - shift.subtracted;
-      return z[k] = sizeof(Compute<T>) == 4 ? exp_quick(x, shift.power) : exp_close(x, shift.power);
-    });
+// The exponentials of a block's rows and their sums where all its numbers are near 0; false where they are not.
+template <class V, class Expect>
+INLINE bool sum_near(const V* z, V* exponentials, int count, Pair<V>& sum, Expect expect) {
+  Range<V> range(z[0]);
+  sum = sum_of_pairs<V>(count, [&](int k) INLINED {
+    expect(k);
+    range.add(z[k]);
+    return exponentials[k] = exp_normal<false>(z[k]);
   });
-  group.each([&](int b, V*) INLINED {
-    const Pair<V> scale = reciprocal(scales[b]);
-    scales[b] = {scale.high + spoiled(maxima[b]), zero_if_nan(scale.low)};
+  return count_equal(select(range.is_near(), V{}, splat(Element<V>(1))), V{}) == int(sizeof(V) / sizeof(z[0][0]));
+}
+
+// The same whatever the numbers are, to the same bits but for a power of two; no sum where a maximum is not finite.
+template <class V, class Expect>
+INLINE Pair<V> sum_shifted(const V* z, V* exponentials, int count, V room, Expect expect) {
+  const V maximum = largest(z, count);
+  const PowerShift<Element<V>> shift(maximum, room);
+  const Pair<V> sum = sum_of_pairs<V>(count, [&](int k) INLINED {
+    expect(k);
+    return exponentials[k] = exp_for_softmax(z[k] - shift.subtracted, shift.power);
   });
+  return {sum.high + spoiled(maximum), sum.low};
 }
 
 template <class T>
 INLINE void softmax_of(RowGroup<T>& group) {
-  Pair<Vec<T>> scales[kMostBlocks];
-  exponentials_of(group, scales, [](int) INLINED { return headroom<Compute<T>>(); });
-  group.each([&](int b, Vec<T>* z) INLINED {
-    for (int k = 0; k < group.count; ++k) z[k] = multiply(z[k], scales[b].high, scales[b].low);
+  using V = Vec<T>;
+  V exponentials[kGroupVectors];
+  Pair<V> sums[kMostBlocks];
+  const int count = group.count;
+  group.each([&](int b, V* z) INLINED {
+    V* const e = exponentials + b * count;
+    const auto expect = [&](int k) INLINED { group.expect(b, k); };
+    if (sum_near(z, e, count, sums[b], expect)) return;
+    sums[b] = sum_shifted(z, e, count, headroom<Compute<T>>(), [](int) INLINED {});
+  });
+  group.each([&](int b, V* z) INLINED {
+    const Pair<V> scale = reciprocal(sums[b]);
+    const V low = zero_if_nan(scale.low), *e = exponentials + b * count;
+    for (int k = 0; k < count; ++k) z[k] = multiply(e[k], scale.high, low);
   });
 }
 
@@ -127,21 +156,23 @@ INLINE void softmax_of(RowGroup<T>& group) {
 template <class T>
 INLINE void scaled_softmax_of(RowGroup<T>& group, const T* factor) {
   using V = Vec<T>;
-  Pair<V> scales[kMostBlocks];
-  const auto given = [&](int b) INLINED { return load(factor + b * group.kRows, group.rows_of(b)); };
-  exponentials_of(group, scales, [&](int b) INLINED { return headroom<Compute<T>>(given(b)); });
   group.each([&](int b, V* z) INLINED {
-    const Pair<V> scale = times(Pair<V>{given(b), V{}}, scales[b]);
+    const V given = load(factor + b * group.kRows, group.rows_of(b));
+    const auto expect = [&](int k) INLINED { group.expect(b, k); };
+    const Pair<V> sum = sum_shifted(z, z, group.count, headroom<Compute<T>>(given), expect);
+    const Pair<V> scale = times(Pair<V>{given, V{}}, reciprocal(sum));
     const V low = zero_if_nan(scale.low);
     for (int k = 0; k < group.count; ++k) z[k] = multiply(z[k], scale.high, low);
   });
 }
 
 // log sum exp(z - maximum) = log(1 + the others): a confident row keeps its digits.
-template <bool Exactly, class V>
-INLINE Pair<V> sum_of_others(const V* others, int count, V maximum) {
+template <bool Exactly, class V, class Expect>
+INLINE Pair<V> sum_of_others(const V* others, int count, V maximum, Expect expect) {
   V rounded_off{};
+  expect(0);
   const Pair<V> sum = sum_of<V>(count - 1, [&](int k) INLINED {
+    expect(k + 1);
     const Pair<V> e = exp_pair(two_sum(others[k + 1], -maximum), None{});
     if constexpr (Exactly) rounded_off += e.low;
     return e.high;
@@ -157,7 +188,8 @@ INLINE void log_softmax_of(RowGroup<T>& group) {
   Pair<V> sums[kMostBlocks];
   group.each([&](int b, V* z) INLINED { maxima[b] = part_largest(z, others + b * group.count, group.count); });
   group.each([&](int b, V*) INLINED {
-    sums[b] = sum_of_others<false>(others + b * group.count, group.count, maxima[b]);
+    const auto expect = [&](int k) INLINED { group.expect(b, k); };
+    sums[b] = sum_of_others<false>(others + b * group.count, group.count, maxima[b], expect);
   });
   group.each([&](int b, V*) INLINED {
     sums[b].high = log1p_exactly(sums[b].high, sums[b].low).high + spoiled(maxima[b]);
@@ -174,7 +206,9 @@ INLINE void logsumexp_of(RowGroup<T>& group, T* out) {
   V maxima[kMostBlocks];
   Pair<V> sums[kMostBlocks];
   group.each([&](int b, V* z) INLINED { maxima[b] = part_largest(z, z, group.count); });
-  group.each([&](int b, V* z) INLINED { sums[b] = sum_of_others<true>(z, group.count, maxima[b]); });
+  group.each([&](int b, V* z) INLINED {
+    sums[b] = sum_of_others<true>(z, group.count, maxima[b], [&](int k) INLINED { group.expect(b, k); });
+  });
   group.each([&](int b, V* z) INLINED {
     const V maximum = maxima[b];
     const Pair<V> log_sum = log1p_exactly(sums[b].high, sums[b].low), lse = two_sum(maximum, log_sum.high);
@@ -200,6 +234,7 @@ INLINE void softmax_vjp_of(RowGroup<T>& p, RowGroup<T>& g) {
     V errors{};
     const Pair<V> sum = sum_of<V>(p.count, [&](int k) INLINED {
       const Pair<V> product = two_product(pb[k], gb[k]);
+      p.expect(b, k), g.expect(b, k);
       errors += product.low;
       return product.high;
     });
@@ -237,7 +272,9 @@ INLINE F64 cross_entropy_of(RowGroup<T>& group, const CrossEntropyCall& call, in
     given[b].read(call, first + b * group.kRows, group.rows_of(b), of_all);
     sums[b].maximum = largest(z, group.count);
   });
-  group.each([&](int b, V* z) INLINED { sums[b].sum_up(z, group.count, given[b].label); });
+  group.each([&](int b, V* z) INLINED {
+    sums[b].sum_up(z, group.count, given[b].label, [&](int k) INLINED { group.expect(b, k); });
+  });
   group.each([&](int b, V*) INLINED {
     total += given[b].put(call, first + b * group.kRows, group.rows_of(b), sums[b].loss());
   });

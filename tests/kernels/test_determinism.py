@@ -95,7 +95,7 @@ def _near_and_far(n_classes: int, dtype: Any) -> Array:
 
 
 @native_only
-@pytest.mark.parametrize("n_classes", [29, 64, 130, 1100])
+@pytest.mark.parametrize("n_classes", [3, 28, 29, 64, 130, 1100])
 @pytest.mark.parametrize("dtype", tables.WIDE_DTYPES, ids=name_of)
 def test_rows_near_zero_among_others_that_are_far(dtype: Any, n_classes: int) -> None:
     """A batch of near ones is walked once, the others twice; small factors take part in that."""
@@ -120,7 +120,7 @@ def test_rows_near_zero_among_others_that_are_far(dtype: Any, n_classes: int) ->
 
 
 @native_only
-@pytest.mark.parametrize("n_classes", [29, 64, 130, 1100])
+@pytest.mark.parametrize("n_classes", [3, 28, 29, 64, 130, 1100])
 @pytest.mark.parametrize("dtype", tables.DTYPES, ids=name_of)
 def test_columns_near_zero_among_others_that_are_far(dtype: Any, n_classes: int) -> None:
     """A few vectors of near ones are walked once, others twice: to the bits of each row alone."""
