@@ -51,7 +51,7 @@ double cross_entropy_rows(const CrossEntropyCall& call, int64_t begin, int64_t e
       if (out) scale = scale_of<C>(factor, sums.row.whole, found.maximum);
     } while (out && found.near && !is_exact<C>(scale, factor, found.maximum, found.room, batch.rows) &&
              kept.caution.take());
-    if (out) weigh_batch(batch, out, kept, found.shift, scale);
+    if (out) weigh_batch(batch, out, kept, found, scale);
     const LabelResult<C> result = label_result(found.maximum, labelled, sums, factor);
     for (int r = 0; r < batch.rows && out; ++r) {
       T* row = out + r * batch.count;

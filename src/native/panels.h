@@ -241,10 +241,23 @@ INLINE void parted_sums(const Panel<T, V>& p, N n, Measured<Compute<T>, V>& foun
 
 // out = scale * exponentials.
 template <class T, int V, class N>
-INLINE void weigh_panel(const Panel<T, V>& p, N n, const RowScale<Compute<T>>* scale) {
-  for (int64_t k = 0; k < p.count; ++k)
+INLINE void weigh_panel(const Panel<T, V>& p, N n, bool near, const RowScale<Compute<T>>* scale) {
+  using C = Compute<T>;
+  GradualScale<C> gradual[V];
+  bool small = false;
+  for (int v = 0; v < V; ++v) {
+    gradual[v] = GradualScale<C>(scale[v]);
+    for (int r = 0; r < p.width; ++r) small |= has_small(scale[v].high[r], near);
+  }
+  const auto put = [&](auto times) INLINED {
+    for (int64_t k = 0; k < p.count; ++k)
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) p.put(k, v, n, multiply(p.waiting(k, v), scale[v].high, scale[v].low));
+      for (int v = 0; v < V; ++v) p.put(k, v, n, times(p.waiting(k, v), v));
+  };
+  if (small)
+    put([&](Vec<C> x, int v) INLINED { return gradual[v](x); });
+  else
+    put([&](Vec<C> x, int v) INLINED { return multiply(x, scale[v].high, scale[v].low); });
 }
 
 // ---------------------------------------------------------------- tiles begin ... end of a call

@@ -33,7 +33,7 @@ INLINE void scaled_softmax_planes(const ColumnsCall& call, int64_t begin, int64_
         scale[v] = scale_of<C>(factors[v], sums[v], found.maximum[v]);
       }
     } while (found.near && !are_exact<C>(p, found, scale, factors) && p.kept->caution.take());
-    weigh_panel(p, n, scale);
+    weigh_panel(p, n, found.near, scale);
   });
 }
 
@@ -142,7 +142,7 @@ double cross_entropy_planes(const ColumnsCall& call, int64_t begin, int64_t end)
         scale[v] = scale_of<C>(factors[v], sums[v].row.whole, found.maximum[v]);
       }
     } while (p.out && found.near && !are_exact<C>(p, found, scale, factors) && p.kept->caution.take());
-    if (p.out) weigh_panel(p, n, scale);
+    if (p.out) weigh_panel(p, n, found.near, scale);
     for (int v = 0; v < V; ++v) total += put_labelled(*call.loss, p, v, found.maximum[v], labelled[v], sums[v]);
   });
   return total;

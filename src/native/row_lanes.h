@@ -21,6 +21,40 @@ struct RowScale {
   Vec<C> high, low;
 };
 
+// x (high + low), x being an exponential or 0. A processor takes some hundred cycles for a product below the normal
+// numbers: what is small is computed 2^80 times as large, and then rounded by a sum, in whose bits it stands.
+template <class C>
+struct GradualScale : RowScale<C> {
+  INLINE GradualScale() {}
+  INLINE explicit GradualScale(const RowScale<C>& scale) : RowScale<C>(scale) {}
+  INLINE Vec<C> operator()(Vec<C> x) const { return multiply(x, this->high, this->low); }
+};
+template <>
+struct GradualScale<float> : RowScale<float> {
+  static constexpr float kSmall = 0x1p-96f;
+  F32 bound;  // of exponentials whose products are small
+
+  INLINE GradualScale() {}
+  INLINE explicit GradualScale(const RowScale<float>& scale)
+      : RowScale<float>(scale), bound(splat(kSmall) / absolute(scale.high)) {}
+  INLINE F32 operator()(F32 x) const {
+    const I32 small = (x < bound) & (x != 0);
+    if (count_equal(select(small, splat(1.0f), F32{}), F32{}) == kLanes<float>) return multiply(x, high, low);
+    const F32 times = splat(0x1p80f), least = splat(0x1p-46f);  // the least normal number, 2^80 times
+    const I32 sign = (I32)high & INT32_MIN;
+    const F32 product = multiply(select(small, x, F32{}), absolute(high) * times, (F32)((I32)low ^ sign) * times);
+    const I32 below = product < least;
+    const F32 normal = select(below, F32{}, product) * splat(0x1p-80f);
+    const I32 gradual = (I32)(product + least) - (I32)least;
+    const F32 value = (F32)(select(below, gradual, (I32)normal) | sign);
+    return select(small, value, multiply(select(small, F32{}, x), high, low));
+  }
+};
+
+// Whether exponentials that are `near` the others, as those without a shift are, may have small products.
+INLINE bool has_small(float high, bool near) { return !near || !(__builtin_fabsf(high) * 0x1p-47f >= 0x1p-96f); }
+INLINE bool has_small(double, bool) { return false; }
+
 // factor / sum; NaN where the row has no finite maximum.
 template <class C>
 INLINE RowScale<C> scale_of(const PerRow<C>& factor, const Pair<PerRow<C>>& sum, Vec<C> maximum) {

@@ -7,14 +7,21 @@ namespace crossent::CROSSENT_ISA {
 namespace {
 
 template <class T, class KeptRow>
-INLINE void scale_batch(const Batch<T>& batch, T* out, bool streamed, KeptRow kept, const RowScale<Compute<T>>& scale) {
+INLINE void scale_batch(const Batch<T>& batch, T* out, bool streamed, KeptRow kept, bool near,
+                        const RowScale<Compute<T>>& scale) {
   using C = Compute<T>;
   const ByRow<C> highs(scale.high), lows(scale.low);
   for (int r = 0; r < batch.rows; ++r) {
     const C* from = kept(r);
-    const Vec<C> high = highs[r], low = lows[r];
-    sweep_into(out + r * batch.count, batch.count, streamed,
-               [&](int64_t k, auto n) INLINED { return multiply(load(from + k, n), high, low); });
+    const RowScale<C> by{highs[r], lows[r]};
+    const auto put = [&](auto times) INLINED {
+      sweep_into(out + r * batch.count, batch.count, streamed,
+                 [&](int64_t k, auto n) INLINED { return times(load(from + k, n)); });
+    };
+    if (has_small(highs.lane[r], near))
+      put(GradualScale<C>(by));
+    else
+      put([&](Vec<C> x) INLINED { return multiply(x, by.high, by.low); });
   }
 }
 
@@ -25,22 +32,23 @@ INLINE void scale_again(const Batch<T>& batch, T* out, bool streamed, const RowS
   using C = Compute<T>;
   const ByRow<C> highs(scale.high), lows(scale.low), subtracted(shift.subtracted);
   const ByRow<C> exponent(shift.power.exponent), lowest(shift.power.lowest);
-  const Vec<C> high = highs[0], low = lows[0], s = subtracted[0];
+  const GradualScale<C> times(RowScale<C>{highs[0], lows[0]});
+  const Vec<C> s = subtracted[0];
   const Scaling<Vec<C>> power{exponent[0], lowest[0]};
   sweep_into(out, batch.count, streamed, [&](int64_t k, auto n) INLINED {
-    return multiply(exp_for_softmax(load(batch.z + k, n) - s, power), high, low);
+    return times(exp_for_softmax(load(batch.z + k, n) - s, power));
   });
 }
 
 // out = scale * exponentials.
 template <class T>
-INLINE void weigh_batch(const Batch<T>& batch, T* out, Kept<T>& kept, const PowerShift<Compute<T>>& shift,
+INLINE void weigh_batch(const Batch<T>& batch, T* out, Kept<T>& kept, const Exponentials<Compute<T>>& found,
                         const RowScale<Compute<T>>& scale) {
   const auto rows = kept.rows(out);
   if (rows(0))
-    scale_batch(batch, out, kept.streamed, rows, scale);
+    scale_batch(batch, out, kept.streamed, rows, found.near, scale);
   else
-    scale_again(batch, out, kept.streamed, scale, shift);
+    scale_again(batch, out, kept.streamed, scale, found.shift);
 }
 
 template <class T>
@@ -53,7 +61,7 @@ INLINE void softmax_of_batch(const Batch<T>& batch, T* out, Kept<T>& kept, const
     const Pair<PerRow<C>> sum = with_exact_top(found.shift, found.maximum, found.top, found.sums.fold());
     scale = scale_of<C>(factor, sum, found.maximum);
   } while (found.near && !is_exact<C>(scale, factor, found.maximum, found.room, batch.rows) && kept.caution.take());
-  weigh_batch(batch, out, kept, found.shift, scale);
+  weigh_batch(batch, out, kept, found, scale);
 }
 
 // ---------------------------------------------------------------- rows begin ... end of a call

@@ -91,6 +91,7 @@ def _near_and_far(n_classes: int, dtype: Any) -> Array:
     z[33] = 0
     z[34] = -31.9
     z[35] = 31.9
+    z[36] = np.linspace(-31.9, 31.9, n_classes)
     return z.astype(dtype)
 
 
