@@ -1,7 +1,7 @@
 // Cross-entropy and its derivatives, row by row, compiled once for each instruction set.
 #include "binary.h"
 #include "cross_entropy_general.h"
-#include "few_classes.h"
+#include "few_derivatives.h"
 #include "labelled_derivatives.h"
 #include "labelled_rows.h"
 #include "labels.h"
@@ -16,8 +16,8 @@ constexpr LossKernels loss_kernels = {
     ALL(cross_entropy_general_rows),
     ALL(cross_entropy_jvp_rows),
     ALL(cross_entropy_hvp_rows),
-    ALL(labelled_jvp_rows),
-    ALL(labelled_hvp_rows),
+    ROWS(labelled_jvp, kSmall),
+    ROWS(labelled_hvp, kSmall),
     ALL(binary_cross_entropy_elements),
     first_bad_label,
     ALL(first_outside),

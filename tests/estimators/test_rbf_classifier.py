@@ -142,6 +142,15 @@ def test_scales_follow_the_units_and_spare_constant_columns():
         np.testing.assert_allclose(part, other, rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("labels", [np.arange(60) % 3, np.arange(10) ** 2 % 3 % 2])
+def test_where_every_column_is_constant_the_classes_get_their_shares(labels, dtype):
+    model = fitted(np.full((len(labels), 2), 0.1, dtype), labels)
+    assert "converged" in model.stopping_reason_
+    shares = np.bincount(labels) / len(labels)
+    np.testing.assert_allclose(model.predict_proba([[0.1, 0.1]])[0], shares, rtol=1e-5)
+
+
 def test_first_beta_follows_the_distances():
     X = np.random.default_rng(0).normal(size=(500, 4))
     moments, thrice = column_moments(X, None), column_moments(3.0 * X, None)

@@ -18,7 +18,8 @@ from tests.kernels.truth import Array, ulps
 needs_extended = pytest.mark.skipif(
     not truth.HAS_EXTENDED, reason="np.longdouble is no wider than float64 on this machine"
 )
-SHAPES = [(1, 1), (5, 2), (17, 3), (5, 10), (17, 16), (5, 33), (3, 129), (2, 1023)]
+SHAPES = [(1, 1), (5, 2), (17, 3), (300, 3), (5, 10), (17, 16), (40, 23), (5, 33), (3, 129)]
+SHAPES += [(2, 1023)]
 OPTIONS = {
     "none": {},
     "smoothing": {"label_smoothing": 0.1},

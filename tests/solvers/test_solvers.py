@@ -200,6 +200,12 @@ def test_small_decrease_looks_back_ten_iterations():
     assert stops[-1].converged
 
 
+@pytest.mark.parametrize(("norm", "nothing"), [(0.0, True), (1e-8, True), (1e-5, False)])
+def test_small_decrease_ends_where_the_gradient_promises_nothing(norm, nothing):
+    stop = SmallDecrease(1e-4)(progress(1.0, gradient_norm=norm, n=0))
+    assert (stop is not None and stop.converged) == nothing
+
+
 def test_small_gradient_tells_separable_classes():
     criterion = SmallGradient(1e-4, start_value=1.0)
     assert criterion(progress(0.5)) is None

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from typing import Any, Self
 
 import numpy as np
-from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags, indexable
-from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
-    process_routing,
-)
+from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.validation import (
     _check_sample_weight,
     _num_samples,
@@ -29,6 +23,7 @@ from .._typing import Array, ArrayLike
 from ..data import encode_labels, sorted_classes
 from ..ops import log_softmax, softmax
 from ._held_out import check_possible, checked_folds, checked_names, logits_of, out_of_fold_logits
+from ._routing import metadata_router, routed
 from ._scaling import HeldOut, Scaling, best_scaling, best_temperature
 from ._whole import wholly
 from ._written import WrittenModel
@@ -201,7 +196,7 @@ class TemperatureScaling(WrittenModel, ClassifierMixin, MetaEstimatorMixin, Base
     ) -> tuple[Array, Array]:
         """Logits of the folds and their row numbers; the estimator is fitted to all rows."""
         self.classes_ = sorted_classes(names)
-        fit_params, split_params = self._routed(weight, params)
+        fit_params, split_params = routed(self, self.estimator, weight, params)
         folds = checked_folds(self.cv, names, self.classes_)
         cv = check_cv(folds, names, classifier=True)
         logits, rows = out_of_fold_logits(
@@ -284,33 +279,7 @@ class TemperatureScaling(WrittenModel, ClassifierMixin, MetaEstimatorMixin, Base
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Who takes which metadata: this, the estimator's ``fit`` and the splitter's ``split``."""
-        to_fit = MethodMapping().add(caller="fit", callee="fit")
-        to_split = MethodMapping().add(caller="fit", callee="split")
-        return (
-            MetadataRouter(owner=self)
-            .add_self_request(self)
-            .add(estimator=self.estimator, method_mapping=to_fit)
-            .add(splitter=self.cv, method_mapping=to_split)
-        )
-
-    def _routed(
-        self, weight: Array | None, params: dict[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What goes to the estimator's ``fit``, and what to the splitter."""
-        if get_config()["enable_metadata_routing"]:
-            routed = process_routing(self, "fit", sample_weight=weight, **params)
-            return routed.estimator.fit, routed.splitter.split
-        if weight is None:
-            return params, {}
-        if "sample_weight" in inspect.signature(self.estimator.fit).parameters:
-            return {**params, "sample_weight": weight}, {}
-        warnings.warn(
-            f"{type(self.estimator).__name__}.fit takes no sample_weight: the weights are used for "
-            "the scaling only",
-            UserWarning,
-            stacklevel=6,
-        )
-        return params, {}
+        return metadata_router(self, self.estimator, self.cv)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -11,6 +11,9 @@ from ._result import Progress, Stop
 
 __all__ = ["RelativeGap", "SmallDecrease", "SmallGradient"]
 
+_NOTHING = 1e-9
+"""Of tol: what a gradient step gains, ``|g|^2 / 2`` where the curvature is one, to be nothing."""
+
 
 class RelativeGap:
     """Stop once a certificate shows that (f - f*) / f* <= tol.
@@ -70,7 +73,9 @@ class RelativeGap:
 class SmallDecrease:
     """Stop once an iteration lowers the objective by less than tol, on the mean of ``window``.
 
-    For functions with many minima, where no distance from the best one can be known.
+    For functions with many minima, where no distance from the best one can be known. A gradient
+    that promises nothing ends it at once: of a table whose columns are all constant, only the
+    intercepts have one, and a step or two leave nothing that could be lowered.
     """
 
     def __init__(self, tol: float, window: int = 10) -> None:
@@ -79,6 +84,8 @@ class SmallDecrease:
         self.last = float("nan")
 
     def __call__(self, progress: Progress) -> Stop | None:
+        if progress.gradient_norm**2 / 2.0 <= _NOTHING * self._tol * abs(progress.value):
+            return Stop(True, f"converged: the gradient norm is {progress.gradient_norm:.1e}")
         self._values.append(progress.value)
         if len(self._values) <= self._window:
             return None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from ._gradients import Needs, Tensors
 from ._loss import LossArguments
-from ._loss_rules import Needs, Tensors
 from ._numpy_linear import LinearCrossEntropy
 from ._numpy_losses import BinaryCrossEntropy, CrossEntropy
 from ._ranks import OneRank

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.autograd import forward_ad
 
+from ._gradients import Needs, Tensors, graph_is_kept, is_one
 from ._loss import LossArguments
-from ._loss_rules import Needs, Saved, Tensors, graph_is_kept, is_one
+from ._loss_rules import Saved
 from ._operator import differentiated_further
 from ._tensors import is_plain
 

@@ -13,21 +13,18 @@ from typing import Any, Protocol
 import torch
 
 from ._eager_loss import eager_function, only_autograd_looks_on
-from ._last_rules import BendRules, HvpRules
-from ._loss import LossArguments
-from ._loss_rules import (
-    JvpRules,
+from ._gradients import (
     Needs,
-    Saved,
     Tensors,
-    ValueRules,
-    VjpRules,
     graph_is_kept,
     is_one,
     known,
     nothing,
     scaled_gradients,
 )
+from ._last_rules import BendRules, HvpRules
+from ._loss import LossArguments
+from ._loss_rules import JvpRules, Saved, ValueRules, VjpRules
 from ._operator import Operator, differentiated_further
 from ._tensors import float_dtype
 

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from torch._C._autograd import (
-    _get_current_graph_task_keep_graph as _graph_is_kept,  # pyright: ignore
-)
 
 from ._batched_layers import LayersOfMembers
 from ._batched_losses import all_at_once
+from ._gradients import Needs, Tensors, known, nothing, scaled_gradients
 from ._loss import LossArguments
-from ._operator import is_final, primals_of
-from ._tensors import empty_like, float_dtype, is_plain, not_differentiated
+from ._operator import primals_of
+from ._tensors import not_differentiated
 
 if TYPE_CHECKING:
     from ._loss_operators import LossOperators
 
-__all__ = [
-    "JvpRules",
-    "LossRules",
-    "Needs",
-    "Saved",
-    "Tensors",
-    "ValueRules",
-    "VjpRules",
-    "graph_is_kept",
-    "is_one",
-    "known",
-    "nothing",
-    "scaled_gradients",
-]
-
-Tensors: TypeAlias = Sequence[torch.Tensor | None]
-Needs: TypeAlias = Sequence[bool]
+__all__ = ["JvpRules", "LossRules", "Saved", "ValueRules", "VjpRules"]
 
 
 class Saved(NamedTuple):
@@ -43,45 +24,6 @@ class Saved(NamedTuple):
 
     primals: Tensors
     loss: LossArguments
-
-
-def nothing(like: torch.Tensor) -> torch.Tensor:
-    return like.new_empty((0,), dtype=float_dtype(like))
-
-
-def is_one(g: torch.Tensor) -> bool:
-    """Whether a cotangent is the number one, seen without waiting for a device."""
-    return g.ndim == 0 and g.is_cpu and is_plain(g) and g.item() == 1.0
-
-
-def graph_is_kept() -> bool:
-    """Whether a backward pass may come again, so that what is saved must not be given away."""
-    return _graph_is_kept()
-
-
-def known(gradients: Tensors, primals: Tensors, needs: Needs) -> bool:
-    """Whether each gradient that is needed is there, not an empty tensor in its place."""
-    return all(
-        not need or (G is not None and p is not None and G.shape == p.shape)
-        for G, p, need in zip(gradients, primals, needs, strict=True)
-    )
-
-
-def scaled_gradients(
-    gradients: Tensors, g: torch.Tensor, loss: LossArguments, needs: Needs
-) -> Tensors:
-    return tuple(
-        _scaled(G, g, loss.axis) if need and G is not None else None
-        for G, need in zip(gradients, needs, strict=True)
-    )
-
-
-def _scaled(gradient: torch.Tensor, g: torch.Tensor, axis: int) -> torch.Tensor:
-    """The gradient times its cotangent, one number or one a row, in new memory."""
-    factor = g if g.ndim in (0, gradient.ndim) else g.unsqueeze(axis)
-    if is_final(gradient, g):
-        return torch.mul(gradient, factor, out=empty_like(gradient))
-    return gradient * factor
 
 
 class LossRules:

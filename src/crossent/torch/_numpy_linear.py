@@ -11,8 +11,8 @@ from ..ops._linear._one_order import one_order
 from ..ops._linear._problem import LinearGradients, LinearProblem, linear_problem
 from ..ops._linear._products import best_product
 from ..ops._linear._value_and_grad import value_and_grad
+from ._gradients import Needs, Tensors
 from ._loss import LossArguments
-from ._loss_rules import Needs, Tensors
 from ._numpy_losses import folded
 from ._tensors import array_of, optional_array, parameter_array, tensor_of
 

@@ -10,8 +10,8 @@ import torch
 
 from .. import ops
 from .._typing import Array
+from ._gradients import Needs, Tensors
 from ._loss import LossArguments
-from ._loss_rules import Needs, Tensors
 from ._tensors import array_of, tensor_of
 
 __all__ = ["BinaryCrossEntropy", "CrossEntropy", "folded"]

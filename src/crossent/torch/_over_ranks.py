@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from .. import ops
+from ._gradients import Tensors
 from ._loss import LossArguments
-from ._loss_rules import Tensors
 from ._ranks import mean_over_ranks, ranks_of
 from ._row_blocks import RowSource
 from ._row_losses import Rows

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from ._loss_rules import Needs, Tensors
+from ._gradients import Needs, Tensors
 
 __all__ = ["GivenLogits", "LayerLogits", "RowSource"]
 

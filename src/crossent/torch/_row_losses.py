@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import torch
 
 from .._arguments import empty_mean
+from ._gradients import Needs, Tensors
 from ._loss import LossArguments
-from ._loss_rules import Needs, Tensors
 from ._ranks import OneRank, mean_over_ranks
 from ._row_arguments import row_loss_of
 from ._row_blocks import RowSource, blocks

@@ -1,0 +1,85 @@
+// Derivatives along a tangent of the plain cross-entropy of labels, for a few classes: one lane a row.
+#pragma once
+
+#include "few_classes.h"
+
+namespace crossent::CROSSENT_ISA {
+namespace {
+
+// <p, rise> of the exponentials p / scale, where rise(k) is of class k.
+template <class V, class Rise>
+INLINE Pair<V> mean_of(const V* e, int count, Pair<V> scale, Rise rise) {
+  V errors{};
+  const Pair<V> sum = sum_of<V>(count, [&](int k) INLINED {
+    const Pair<V> product = two_product(e[k], rise(k));
+    errors += product.low;
+    return product.high;
+  });
+  return times(Pair<V>{sum.high, sum.low + errors}, scale);
+}
+
+// body(z, v, i) with the logits and the tangents of the rows i ...
+template <class T, class Body>
+INLINE void tangents_of_rows(const CrossEntropyCall& call, int64_t begin, int64_t end, Body body) {
+  RowGroup<T> v(call.n_classes);
+  groups_of_rows<T>(call.logits, call.n_classes, begin, end, [&](RowGroup<T>& z, int64_t i) INLINED {
+    v.read((const T*)call.tangent + i * call.n_classes, z.rows);
+    body(z, v, i);
+  });
+}
+
+// <p - onehot(t), v> = sum_k p_k (v_k - v_t): the label's own term is 0, so that nothing cancels.
+template <class T>
+void labelled_jvp_few(const CrossEntropyCall& call, int64_t begin, int64_t end) {
+  using V = Vec<Compute<T>>;
+  CrossEntropyCall slopes = call;
+  slopes.loss = call.loss_tangent;
+  tangents_of_rows<T>(call, begin, end, [&](RowGroup<T>& z, RowGroup<T>& v, int64_t i) INLINED {
+    Pair<V> scales[kMostBlocks];
+    exponentials_of(z, scales);
+    z.each([&](int b, V* e) INLINED {
+      const V* vb = v.block(b);
+      LabelLanes<Compute<T>> given;
+      given.read(call, i + b * z.kRows, z.rows_of(b), Pair<V>{});
+      V origin{};
+      for (int k = 0; k < z.count; ++k) origin = select(given.label == k, vb[k], origin);
+      const Pair<V> slope = mean_of(e, z.count, scales[b], [&](int k) INLINED { return vb[k] - origin; });
+      given.put(slopes, i + b * z.kRows, z.rows_of(b), wide_sum(slope.high, slope.low, V{}));
+    });
+  });
+}
+
+// p (v - <p, v>); out may be the logits or the tangent.
+template <class T>
+void labelled_hvp_few(const CrossEntropyCall& call, int64_t begin, int64_t end) {
+  using C = Compute<T>;
+  using V = Vec<C>;
+  PerRow<C> factor;
+  for (F64& part : factor.part) part = splat(call.gradient_factor);
+  const Pair<V> of_all = pair_of(factor);
+  tangents_of_rows<T>(call, begin, end, [&](RowGroup<T>& z, RowGroup<T>& v, int64_t i) INLINED {
+    Pair<V> scales[kMostBlocks], means[kMostBlocks];
+    exponentials_of(z, scales);
+    z.each([&](int b, V* e) INLINED {
+      const V* vb = v.block(b);
+      means[b] = mean_of(e, z.count, scales[b], [&](int k) INLINED { return vb[k]; });
+    });
+    z.each([&](int b, V* e) INLINED {
+      const V* vb = v.block(b);
+      LabelLanes<C> given;
+      given.read(call, i + b * z.kRows, z.rows_of(b), of_all);
+      const Pair<V> scale = times(given.gradient_factor, scales[b]);
+      const V low = zero_if_nan(scale.low);
+      for (int k = 0; k < z.count; ++k) {
+        const Pair<V> rise = two_sum(vb[k], -means[b].high);
+        e[k] = multiply(multiply(e[k], rise.high, rise.low - means[b].low), scale.high, low);
+      }
+      if (given.weighted)
+        for (int k = 0; k < z.count; ++k) e[k] = select(given.absent, V{}, e[k]);
+    });
+    z.write((T*)call.out + i * call.n_classes);
+  });
+}
+
+}  // namespace
+}  // namespace crossent::CROSSENT_ISA
