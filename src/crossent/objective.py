@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._sparse import back_product, is_sparse, logits_of
+from ._sparse import add_back_product, logits_of, turned
 from ._typing import Array, Batch, Batches, Features
 from .features import Coordinates, whitened
 from .ops import (
@@ -128,6 +128,10 @@ class NetworkObjective:
     # ------------------------------------------------------------ parameters
 
     def start(self) -> Array:
+        """The flat vector of `start_network`."""
+        return self.pack(self.start_network())
+
+    def start_network(self) -> Network:
         """W = 0, b the logarithm of the classes' shares, and the features where they start."""
         weight = np.zeros((self.n_rows, self.features.n_features))
         with np.errstate(divide="ignore"):
@@ -135,7 +139,7 @@ class NetworkObjective:
         bias = np.where(np.isfinite(bias), bias, 0.0)
         bias = bias[1:] - bias[0] if self.loss.one_logit else bias - bias.mean()
         bias = bias if self.loss.fit_intercept else np.zeros(self.n_rows)
-        return self.pack(Network(weight, bias, self.features_start))
+        return Network(weight, bias, self.features_start)
 
     def pack(self, network: Network) -> Array:
         """The flat vector of a network."""
@@ -160,23 +164,20 @@ class NetworkObjective:
         at = self.evaluated(parameters)
         weight = at.network.weight
         value = at.loss + 0.5 * self.ridge * float(np.vdot(weight, weight))
-        u_grad, v_grad = self.coordinates.vjp(
-            at.gradient.weight + self.ridge * weight, at.gradient.bias
-        )
+        weight_grad = self.ridge * weight
+        weight_grad += at.gradient.weight
+        u_grad, v_grad = self.coordinates.vjp(weight_grad, at.gradient.bias)
         return value, self._flat(u_grad, v_grad, at.gradient.features)
 
     def loss_and_grad(self, network: Network) -> tuple[float, Network]:
         """Mean loss without the penalty, and its gradient in W, b and the features' parameters."""
+        if self._batches.is_sparse:
+            return self._sparse_loss_and_grad(network)
         loss = 0.0
         gradient = Network(*(np.zeros_like(part) for part in network))
         for batch in self._batches:
-            if is_sparse(batch.inputs):
-                loss += self._add_sparse(network, batch, gradient)
-            else:
-                loss += self._add_dense(network, batch, gradient)
-        for total in gradient:
-            total /= self._total
-        return loss / self._total, gradient
+            loss += self._add_dense(network, batch, gradient)
+        return self._mean(loss, gradient)
 
     def inputs_grad(self, network: Network, batch: Batch) -> Array:
         """Gradient of the mean loss in the inputs of a batch, (B, D)."""
@@ -220,17 +221,31 @@ class NetworkObjective:
         )
         return float(loss), gradients
 
-    def _add_sparse(self, network: Network, batch: Batch, gradient: Network) -> float:
-        """As `_add_dense`, for sparse inputs that are the features themselves."""
-        dtype = batch.inputs.dtype
-        z = logits_of(batch.inputs, network.weight.astype(dtype), network.bias.astype(dtype))
-        if self.loss.one_logit:
-            z = np.hstack([np.zeros_like(z), z])
-        loss, g = cross_entropy_value_and_grad(z, batch.target, out=z, **self._loss_options(batch))
-        g = g[:, -self.n_rows :]
-        back_product(batch.inputs, g, gradient.weight)
-        gradient.bias[...] += g.sum(axis=0, dtype=np.float64)
-        return float(loss)
+    def _sparse_loss_and_grad(self, network: Network) -> tuple[float, Network]:
+        """As `loss_and_grad`, of sparse inputs that are the features themselves."""
+        dtype = self._batches.dtype
+        weight_t = turned(network.weight.astype(dtype, copy=False))
+        bias = network.bias.astype(dtype)
+        loss, bias_sums, sums = 0.0, np.zeros(self.n_rows), np.zeros(weight_t.shape)
+        for batch in self._batches:
+            z = logits_of(batch.inputs, weight_t, bias)
+            if self.loss.one_logit:
+                z = np.hstack([np.zeros_like(z), z])
+            of_batch, g = cross_entropy_value_and_grad(
+                z, batch.target, out=z, **self._loss_options(batch)
+            )
+            g = g[:, -self.n_rows :]
+            add_back_product(batch.inputs, g, sums)
+            bias_sums += g.sum(axis=0, dtype=np.float64)
+            loss += float(of_batch)
+        del weight_t  # before the sums are turned: there are never three of its size
+        return self._mean(loss, Network(turned(sums), bias_sums, np.zeros_like(network.features)))
+
+    def _mean(self, loss: float, gradient: Network) -> tuple[float, Network]:
+        """From sums over all rows to means."""
+        for total in gradient:
+            total /= self._total
+        return loss / self._total, gradient
 
     def _loss_options(self, batch: Batch) -> dict[str, Any]:
         return {

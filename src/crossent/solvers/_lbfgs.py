@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import numpy as np
-
 from .._typing import Array, Objective
 from ._line_search import Point, lower_point
 from ._memory import Memory
@@ -112,7 +110,10 @@ def _step(run: Run, at: Point, memory: Memory) -> Point | None:
         if not float(at.gradient @ direction) < 0.0:
             continue
         there = lower_point(run.evaluate, at, direction, rounding=run.rounding)
-        if there is not None and np.any(there.parameters != at.parameters):
-            memory.add(there.parameters - at.parameters, there.gradient - at.gradient)
+        if there is None:
+            continue
+        step = there.parameters - at.parameters
+        if step.any():
+            memory.add(step, there.gradient - at.gradient)
             return there
     return None

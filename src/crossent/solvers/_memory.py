@@ -43,7 +43,7 @@ class Memory:
         self._order.clear()
 
     def add(self, step: Array, change: Array) -> None:
-        """Remember a pair, and forget the oldest.
+        """Remember a pair, which is scaled in place, and forget the oldest.
 
         Left out is one without positive curvature, or whose squares are beyond a float64.
         """
@@ -55,8 +55,9 @@ class Memory:
         place = self._order.pop(0) if len(self._order) == size else len(self._order)
         self._order.append(place)
         self._scale = 1.0 / np.sqrt(own)  # s^T y = 1: nothing under- or overflows in float32
-        np.multiply(step, self._scale, out=self._pairs[0, place], casting="same_kind")
-        np.multiply(change, self._scale, out=self._pairs[1, place], casting="same_kind")
+        for pairs, vector in zip(self._pairs, (step, change), strict=True):
+            vector *= self._scale
+            pairs[place] = vector
         self._sy[place, place], self._yy[place, place] = 1.0, square / own
         self._is_new = True
 
@@ -78,7 +79,9 @@ class Memory:
         found = weights[0, used] @ self._pairs[0, used]
         found += weights[1, used] @ self._pairs[1, used]
         found *= size
-        return gradient * -gamma - found
+        direction = gradient * -gamma
+        direction -= found
+        return direction
 
     def _products_with(self, gradient: Array) -> tuple[Array, float]:
         """S^T g and Y^T g, float64 (2, m), and the size of g.
