@@ -7,6 +7,7 @@ over C S.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,9 @@ from .ops import (
 )
 
 __all__ = ["Evaluation", "Network", "NetworkLoss", "NetworkObjective"]
+
+_CACHED = 1 << 15
+"""Numbers of W that are gone through at a time, so that what is made of them stays in a cache."""
 
 
 class NetworkLoss(NamedTuple):
@@ -148,26 +152,44 @@ class NetworkObjective:
 
     def unpack(self, parameters: Array) -> Network:
         """The network of a flat vector."""
-        n_weights = self.n_rows * self.features.n_features
-        n_linear = n_weights + (self.n_rows if self.loss.fit_intercept else 0)
-        u = parameters[:n_weights].reshape(self.n_rows, -1)
-        v = parameters[n_weights:n_linear] if self.loss.fit_intercept else np.zeros(self.n_rows)
-        return Network(*self.coordinates.weight_and_bias(u, v), parameters[n_linear:])
+        u, v, features = self._parts(parameters)
+        v = v if self.loss.fit_intercept else np.zeros(self.n_rows)
+        return Network(*self.coordinates.weight_and_bias(u, v), features)
 
     def _flat(self, u: Array, v: Array, features: Array) -> Array:
         return np.concatenate([u.ravel(), v if self.loss.fit_intercept else v[:0], features])
+
+    def _parts(self, flat: Array) -> tuple[Array, Array, Array]:
+        """u (R, n), v (R,) or, without an intercept, (0,), and the features' (P,), as views."""
+        n_weights = self.n_rows * self.features.n_features
+        n_linear = n_weights + (self.n_rows if self.loss.fit_intercept else 0)
+        u = flat[:n_weights].reshape(self.n_rows, -1)
+        return u, flat[n_weights:n_linear], flat[n_linear:]
+
+    def _row_blocks(self) -> Iterator[slice]:
+        """Rows of W that a cache holds; all at once where the coordinates mix the classes."""
+        n_together = max(1, _CACHED // max(1, self.features.n_features))
+        if self.coordinates.scale is not None:
+            n_together = self.n_rows
+        return (slice(i, i + n_together) for i in range(0, self.n_rows, n_together))
 
     # ------------------------------------------------------------ value and gradient
 
     def value_and_grad(self, parameters: Array) -> tuple[float, Array]:
         """f and its gradient, float64 (P,), in the flat vector."""
         at = self.evaluated(parameters)
-        weight = at.network.weight
-        value = at.loss + 0.5 * self.ridge * float(np.vdot(weight, weight))
-        weight_grad = self.ridge * weight
-        weight_grad += at.gradient.weight
-        u_grad, v_grad = self.coordinates.vjp(weight_grad, at.gradient.bias)
-        return value, self._flat(u_grad, v_grad, at.gradient.features)
+        flat, square = np.empty(len(parameters)), 0.0
+        u_grad, v_grad, features_grad = self._parts(flat)
+        features_grad[:] = at.gradient.features
+        for rows in self._row_blocks():
+            weight = at.network.weight[rows]
+            square += float(np.vdot(weight, weight))
+            weight_grad = self.ridge * weight
+            weight_grad += at.gradient.weight[rows]
+            u_grad[rows], bias_grad = self.coordinates.vjp(weight_grad, at.gradient.bias[rows])
+            if self.loss.fit_intercept:
+                v_grad[rows] = bias_grad
+        return at.loss + 0.5 * self.ridge * square, flat
 
     def loss_and_grad(self, network: Network) -> tuple[float, Network]:
         """Mean loss without the penalty, and its gradient in W, b and the features' parameters."""
@@ -177,7 +199,9 @@ class NetworkObjective:
         gradient = Network(*(np.zeros_like(part) for part in network))
         for batch in self._batches:
             loss += self._add_dense(network, batch, gradient)
-        return self._mean(loss, gradient)
+        for total in gradient:
+            total /= self._total
+        return loss / self._total, gradient
 
     def inputs_grad(self, network: Network, batch: Batch) -> Array:
         """Gradient of the mean loss in the inputs of a batch, (B, D)."""
@@ -231,21 +255,16 @@ class NetworkObjective:
             z = logits_of(batch.inputs, weight_t, bias)
             if self.loss.one_logit:
                 z = np.hstack([np.zeros_like(z), z])
+            share = batch._replace(sample_weight=batch.sample_weight / self._total)
             of_batch, g = cross_entropy_value_and_grad(
-                z, batch.target, out=z, **self._loss_options(batch)
+                z, batch.target, out=z, **self._loss_options(share)
             )
             g = g[:, -self.n_rows :]
             add_back_product(batch.inputs, g, sums)
             bias_sums += g.sum(axis=0, dtype=np.float64)
             loss += float(of_batch)
         del weight_t  # before the sums are turned: there are never three of its size
-        return self._mean(loss, Network(turned(sums), bias_sums, np.zeros_like(network.features)))
-
-    def _mean(self, loss: float, gradient: Network) -> tuple[float, Network]:
-        """From sums over all rows to means."""
-        for total in gradient:
-            total /= self._total
-        return loss / self._total, gradient
+        return loss, Network(turned(sums), bias_sums, np.zeros_like(network.features))
 
     def _loss_options(self, batch: Batch) -> dict[str, Any]:
         return {

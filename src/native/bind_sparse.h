@@ -95,7 +95,7 @@ std::vector<int64_t> column_cuts(const Places& rows, int64_t n_columns, int64_t 
 
 // sums += phi^T G, float64 (n, K).
 void sparse_sums_rows(handle numbers, handle columns, handle starts, handle gradient, handle sums) {
-  constexpr int64_t kPartsPerThread = 4;  // a part of rare columns takes longer
+  constexpr int64_t kPartsPerThread = 2;  // a part of rare columns takes longer
   const SparseNumbers rows(numbers, columns, starts);
   const Numbers total(sums.ptr(), "sums");
   if (total.dtype != kFloat64 || !PyArray_ISWRITEABLE((PyArrayObject*)sums.ptr()))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import numpy as np
+
 from .._typing import Array, Objective
 from ._line_search import Point, lower_point
 from ._memory import Memory
@@ -110,10 +112,7 @@ def _step(run: Run, at: Point, memory: Memory) -> Point | None:
         if not float(at.gradient @ direction) < 0.0:
             continue
         there = lower_point(run.evaluate, at, direction, rounding=run.rounding)
-        if there is None:
-            continue
-        step = there.parameters - at.parameters
-        if step.any():
-            memory.add(step, there.gradient - at.gradient)
+        if there is not None and np.any(there.parameters != at.parameters):
+            memory.add(at, there)
             return there
     return None
