@@ -167,10 +167,9 @@ class NetworkObjective:
         return u, flat[n_weights:n_linear], flat[n_linear:]
 
     def _row_blocks(self) -> Iterator[slice]:
-        """Rows of W that a cache holds; all at once where the coordinates mix the classes."""
-        n_together = max(1, _CACHED // max(1, self.features.n_features))
-        if self.coordinates.scale is not None:
-            n_together = self.n_rows
+        """Rows of W that a cache holds; all at once where the coordinates are not their own."""
+        alone = self.coordinates.scale is None and self.coordinates.factor.ndim == 1
+        n_together = max(1, _CACHED // max(1, self.features.n_features) if alone else self.n_rows)
         return (slice(i, i + n_together) for i in range(0, self.n_rows, n_together))
 
     # ------------------------------------------------------------ value and gradient
@@ -178,18 +177,16 @@ class NetworkObjective:
     def value_and_grad(self, parameters: Array) -> tuple[float, Array]:
         """f and its gradient, float64 (P,), in the flat vector."""
         at = self.evaluated(parameters)
-        flat, square = np.empty(len(parameters)), 0.0
+        weight, flat = at.network.weight, np.empty(len(parameters))
         u_grad, v_grad, features_grad = self._parts(flat)
         features_grad[:] = at.gradient.features
         for rows in self._row_blocks():
-            weight = at.network.weight[rows]
-            square += float(np.vdot(weight, weight))
-            weight_grad = self.ridge * weight
+            weight_grad = self.ridge * weight[rows]
             weight_grad += at.gradient.weight[rows]
             u_grad[rows], bias_grad = self.coordinates.vjp(weight_grad, at.gradient.bias[rows])
             if self.loss.fit_intercept:
                 v_grad[rows] = bias_grad
-        return at.loss + 0.5 * self.ridge * square, flat
+        return at.loss + 0.5 * self.ridge * float(np.vdot(weight, weight)), flat
 
     def loss_and_grad(self, network: Network) -> tuple[float, Network]:
         """Mean loss without the penalty, and its gradient in W, b and the features' parameters."""
