@@ -210,8 +210,10 @@ class NetworkObjective:
     def evaluated(self, parameters: Array) -> Evaluation:
         """Mean loss and gradient at a point, without the penalty; the last point is remembered."""
         if self._at is None or not _are_equal(self._at.parameters, parameters):
+            self._at = None  # which makes room for the next
             network = self.unpack(parameters)
-            self._at = Evaluation(parameters.copy(), network, *self.loss_and_grad(network))
+            loss, gradient = self.loss_and_grad(network)
+            self._at = Evaluation(parameters.copy(), network, loss, gradient)
         return self._at
 
     def _add_dense(self, network: Network, batch: Batch, gradient: Network) -> float:
