@@ -1,15 +1,12 @@
 """Products with sparse rows: a linear layer's logits, and what comes back from them.
 
-A sparse product walks its matrix once; SciPy's walks let other threads run, so that two of them
-share one. Rows are split on the way forth, classes on the way back: no two threads write to one
-place, and nothing is copied but the sums.
+A row goes from column to column, and meets all classes there: these lie side by side. The weight is
+turned once for that, and so is its gradient, however many blocks of rows there are.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -18,14 +15,12 @@ from . import _kernels
 from ._typing import Array
 
 __all__ = [
-    "back_product",
+    "add_back_product",
     "is_sparse",
     "logits_of",
     "row_slice",
+    "turned",
 ]
-
-_WORTH_A_THREAD = 1 << 20
-"""Multiplications from which a product is shared."""
 
 
 def is_sparse(rows: Any) -> TypeGuard[Any]:
@@ -48,41 +43,36 @@ def row_slice(matrix: Any, rows: slice) -> Any:
     return type(matrix)(parts, shape=(max(0, stop - start), matrix.shape[1]), copy=False)
 
 
-def logits_of(rows: Any, weight: Array, bias: Array) -> Array:
-    """z = phi W^T + b (B, K) of sparse rows."""
-    n_rows, weight_t = rows.shape[0], np.ascontiguousarray(weight.T)
-    z = np.empty((n_rows, len(weight)), dtype=weight.dtype)
+def turned(matrix: Array) -> Array:
+    """The matrix (c, r) of a matrix (r, c), C-contiguous."""
+    out = np.empty(matrix.shape[::-1], matrix.dtype)
+    _kernels.turned_matrix(np.ascontiguousarray(matrix), out)
+    return out
 
-    def of(part: slice) -> None:
-        z[part] = row_slice(rows, part) @ weight_t
 
-    _shared(of, n_rows, rows.nnz * len(weight))
-    z += bias
+def logits_of(rows: Any, weight_t: Array, bias: Array) -> Array:
+    """z = phi W^T + b (B, K) of sparse rows, from W^T (n, K).
+
+    Raises
+    ------
+    ValueError
+        If the rows have columns that the weight has not.
+    """
+    z = np.empty((rows.shape[0], weight_t.shape[1]), dtype=weight_t.dtype)
+    _kernels.sparse_logits_rows(*_parts(rows), weight_t, bias, z)
     return z
 
 
-def back_product(rows: Any, g: Array, out: Array) -> None:
-    """``out += G^T phi`` (K, n) of sparse rows."""
-    turned = rows.T
-
-    def of(part: slice) -> None:
-        out[part] += (turned @ np.ascontiguousarray(g[:, part])).T
-
-    _shared(of, g.shape[1], rows.nnz * g.shape[1])
+def add_back_product(rows: Any, g: Array, sums: Array) -> None:
+    """``sums += phi^T G``, float64 (n, K), of sparse rows."""
+    _kernels.sparse_sums_rows(*_parts(rows), np.ascontiguousarray(g), sums)
 
 
-def _shared(work: Callable[[slice], None], count: int, size: int) -> None:
-    """Do the work on a slice a thread."""
-    threads = min(_kernels.get_num_threads(), count) if size >= _WORTH_A_THREAD else 1
-    if threads <= 1:
-        work(slice(0, count))
-        return
-    parts = _parts(count, threads)
-    with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(work, part) for part in parts]:
-            done.result()
-
-
-def _parts(count: int, number: int) -> Sequence[slice]:
-    ends = [count * part // number for part in range(number + 1)]
-    return [slice(*ends[part : part + 2]) for part in range(number)]
+def _parts(rows: Any) -> tuple[Array, Array, Array]:
+    """The numbers of a CSR matrix, their columns, and the starts of its rows, of one dtype."""
+    is_narrow = rows.indices.dtype == rows.indptr.dtype == np.int32
+    places = (rows.indices, rows.indptr)
+    columns, starts = (
+        np.ascontiguousarray(part, np.int32 if is_narrow else np.int64) for part in places
+    )
+    return np.ascontiguousarray(rows.data), columns, starts

@@ -7,11 +7,12 @@ over C S.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._sparse import back_product, is_sparse, logits_of
+from ._sparse import add_back_product, logits_of, turned
 from ._typing import Array, Batch, Batches, Features
 from .features import Coordinates, whitened
 from .ops import (
@@ -21,6 +22,9 @@ from .ops import (
 )
 
 __all__ = ["Evaluation", "Network", "NetworkLoss", "NetworkObjective"]
+
+_CACHED = 1 << 15
+"""Numbers of W that are gone through at a time, so that what is made of them stays in a cache."""
 
 
 class NetworkLoss(NamedTuple):
@@ -128,6 +132,10 @@ class NetworkObjective:
     # ------------------------------------------------------------ parameters
 
     def start(self) -> Array:
+        """The flat vector of `start_network`."""
+        return self.pack(self.start_network())
+
+    def start_network(self) -> Network:
         """W = 0, b the logarithm of the classes' shares, and the features where they start."""
         weight = np.zeros((self.n_rows, self.features.n_features))
         with np.errstate(divide="ignore"):
@@ -135,7 +143,7 @@ class NetworkObjective:
         bias = np.where(np.isfinite(bias), bias, 0.0)
         bias = bias[1:] - bias[0] if self.loss.one_logit else bias - bias.mean()
         bias = bias if self.loss.fit_intercept else np.zeros(self.n_rows)
-        return self.pack(Network(weight, bias, self.features_start))
+        return Network(weight, bias, self.features_start)
 
     def pack(self, network: Network) -> Array:
         """The flat vector of a network."""
@@ -144,36 +152,50 @@ class NetworkObjective:
 
     def unpack(self, parameters: Array) -> Network:
         """The network of a flat vector."""
-        n_weights = self.n_rows * self.features.n_features
-        n_linear = n_weights + (self.n_rows if self.loss.fit_intercept else 0)
-        u = parameters[:n_weights].reshape(self.n_rows, -1)
-        v = parameters[n_weights:n_linear] if self.loss.fit_intercept else np.zeros(self.n_rows)
-        return Network(*self.coordinates.weight_and_bias(u, v), parameters[n_linear:])
+        u, v, features = self._parts(parameters)
+        v = v if self.loss.fit_intercept else np.zeros(self.n_rows)
+        return Network(*self.coordinates.weight_and_bias(u, v), features)
 
     def _flat(self, u: Array, v: Array, features: Array) -> Array:
         return np.concatenate([u.ravel(), v if self.loss.fit_intercept else v[:0], features])
+
+    def _parts(self, flat: Array) -> tuple[Array, Array, Array]:
+        """u (R, n), v (R,) or, without an intercept, (0,), and the features' (P,), as views."""
+        n_weights = self.n_rows * self.features.n_features
+        n_linear = n_weights + (self.n_rows if self.loss.fit_intercept else 0)
+        u = flat[:n_weights].reshape(self.n_rows, -1)
+        return u, flat[n_weights:n_linear], flat[n_linear:]
+
+    def _row_blocks(self) -> Iterator[slice]:
+        """Rows of W that a cache holds; all at once where the coordinates are not their own."""
+        alone = self.coordinates.scale is None and self.coordinates.factor.ndim == 1
+        n_together = max(1, _CACHED // max(1, self.features.n_features) if alone else self.n_rows)
+        return (slice(i, i + n_together) for i in range(0, self.n_rows, n_together))
 
     # ------------------------------------------------------------ value and gradient
 
     def value_and_grad(self, parameters: Array) -> tuple[float, Array]:
         """f and its gradient, float64 (P,), in the flat vector."""
         at = self.evaluated(parameters)
-        weight = at.network.weight
-        value = at.loss + 0.5 * self.ridge * float(np.vdot(weight, weight))
-        u_grad, v_grad = self.coordinates.vjp(
-            at.gradient.weight + self.ridge * weight, at.gradient.bias
-        )
-        return value, self._flat(u_grad, v_grad, at.gradient.features)
+        weight, flat = at.network.weight, np.empty(len(parameters))
+        u_grad, v_grad, features_grad = self._parts(flat)
+        features_grad[:] = at.gradient.features
+        for rows in self._row_blocks():
+            weight_grad = self.ridge * weight[rows]
+            weight_grad += at.gradient.weight[rows]
+            u_grad[rows], bias_grad = self.coordinates.vjp(weight_grad, at.gradient.bias[rows])
+            if self.loss.fit_intercept:
+                v_grad[rows] = bias_grad
+        return at.loss + 0.5 * self.ridge * float(np.vdot(weight, weight)), flat
 
     def loss_and_grad(self, network: Network) -> tuple[float, Network]:
         """Mean loss without the penalty, and its gradient in W, b and the features' parameters."""
+        if self._batches.is_sparse:
+            return self._sparse_loss_and_grad(network)
         loss = 0.0
         gradient = Network(*(np.zeros_like(part) for part in network))
         for batch in self._batches:
-            if is_sparse(batch.inputs):
-                loss += self._add_sparse(network, batch, gradient)
-            else:
-                loss += self._add_dense(network, batch, gradient)
+            loss += self._add_dense(network, batch, gradient)
         for total in gradient:
             total /= self._total
         return loss / self._total, gradient
@@ -187,9 +209,11 @@ class NetworkObjective:
 
     def evaluated(self, parameters: Array) -> Evaluation:
         """Mean loss and gradient at a point, without the penalty; the last point is remembered."""
-        if self._at is None or not np.array_equal(self._at.parameters, parameters):
+        if self._at is None or not _are_equal(self._at.parameters, parameters):
+            self._at = None  # which makes room for the next
             network = self.unpack(parameters)
-            self._at = Evaluation(parameters.copy(), network, *self.loss_and_grad(network))
+            loss, gradient = self.loss_and_grad(network)
+            self._at = Evaluation(parameters.copy(), network, loss, gradient)
         return self._at
 
     def _add_dense(self, network: Network, batch: Batch, gradient: Network) -> float:
@@ -220,17 +244,26 @@ class NetworkObjective:
         )
         return float(loss), gradients
 
-    def _add_sparse(self, network: Network, batch: Batch, gradient: Network) -> float:
-        """As `_add_dense`, for sparse inputs that are the features themselves."""
-        dtype = batch.inputs.dtype
-        z = logits_of(batch.inputs, network.weight.astype(dtype), network.bias.astype(dtype))
-        if self.loss.one_logit:
-            z = np.hstack([np.zeros_like(z), z])
-        loss, g = cross_entropy_value_and_grad(z, batch.target, out=z, **self._loss_options(batch))
-        g = g[:, -self.n_rows :]
-        back_product(batch.inputs, g, gradient.weight)
-        gradient.bias[...] += g.sum(axis=0, dtype=np.float64)
-        return float(loss)
+    def _sparse_loss_and_grad(self, network: Network) -> tuple[float, Network]:
+        """As `loss_and_grad`, of sparse inputs that are the features themselves."""
+        dtype = self._batches.dtype
+        weight_t = turned(network.weight.astype(dtype, copy=False))
+        bias = network.bias.astype(dtype)
+        loss, bias_sums, sums = 0.0, np.zeros(self.n_rows), np.zeros(weight_t.shape)
+        for batch in self._batches:
+            z = logits_of(batch.inputs, weight_t, bias)
+            if self.loss.one_logit:
+                z = np.hstack([np.zeros_like(z), z])
+            share = batch._replace(sample_weight=batch.sample_weight / self._total)
+            of_batch, g = cross_entropy_value_and_grad(
+                z, batch.target, out=z, **self._loss_options(share)
+            )
+            g = g[:, -self.n_rows :]
+            add_back_product(batch.inputs, g, sums)
+            bias_sums += g.sum(axis=0, dtype=np.float64)
+            loss += float(of_batch)
+        del weight_t  # before the sums are turned: there are never three of its size
+        return loss, Network(turned(sums), bias_sums, np.zeros_like(network.features))
 
     def _loss_options(self, batch: Batch) -> dict[str, Any]:
         return {
@@ -260,6 +293,11 @@ class NetworkObjective:
             own, mass = targets @ class_weight, targets.sum(axis=1)
         spread = smoothing * class_weight.mean() * mass
         return batch.sample_weight * ((1.0 - smoothing) * own + spread)
+
+
+def _are_equal(a: Array, b: Array) -> bool:
+    """Whether two points are one; that they are not most often shows at their beginning."""
+    return np.array_equal(a[:_CACHED], b[:_CACHED]) and np.array_equal(a, b)
 
 
 def _target_totals(loss: NetworkLoss, class_mass: Array) -> Array:

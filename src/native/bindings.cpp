@@ -4,6 +4,7 @@
 #include "bind_products.h"
 #include "bind_radial.h"
 #include "bind_softmax.h"
+#include "bind_sparse.h"
 
 namespace crossent {
 namespace {
@@ -73,6 +74,9 @@ NB_MODULE(_native, m) {
   m.def("linear_cross_entropy_rows", linear_cross_entropy_rows, "inputs"_a, "weight"_a, "bias"_a.none(), "labels"_a,
         "gradient_factor"_a, "options"_a, "loss"_a.none(), "inputs_out"_a.none(), "weight_out"_a.none(),
         "bias_out"_a.none(), "memory"_a);
+  m.def("sparse_logits_rows", sparse_logits_rows);
+  m.def("sparse_sums_rows", sparse_sums_rows);
+  m.def("turned_matrix", turned_matrix);
   m.def("first_bad_label", first_bad_label);
   m.def("first_outside", first_outside);
   m.def("set_num_threads", set_thread_count);

@@ -114,6 +114,28 @@ struct ProductCall {
   int64_t tile_m, tile_p;  // of the tiles that out is made in
 };
 
+// Rows in the CSR form: row i has the numbers starts[i] ... starts[i + 1], each with its column.
+struct SparseCall {
+  const void* numbers;   // (E,)
+  const void* columns;   // (E,) int32 or, where wide, int64; of any order, and more than once
+  const void* starts;    // (B + 1,) likewise
+  bool wide;
+  int64_t n_rows, n_columns, n_classes;
+  const void* weight;    // (n, K)
+  const void* bias;      // (K,)
+  void* out;             // (B, K)
+  const void* gradient;  // (B, K)
+  double* sums;          // (n, K)
+  const int64_t* cuts;   // the columns of part i of the sums are cuts[i] ... cuts[i + 1]
+};
+
+constexpr int64_t kTurnedNumbers = 256;  // of the longer axis, turned at a time
+struct TurnCall {
+  const void* from;  // (rows, columns)
+  void* out;         // (columns, rows)
+  int64_t rows, columns;
+};
+
 // Each works on the rows (for the gradient of the parameters: the tiles of features) begin ... end.
 template <class Call>
 using Kernel = void (*)(const Call&, int64_t begin, int64_t end);
@@ -167,6 +189,13 @@ struct ProductKernels {
   ProductKernel product[kDTypes];
 };
 
-struct KernelTable : SoftmaxKernels, LossKernels, ColumnKernels, FeatureKernels, ProductKernels {};
+// Null for 16-bit numbers.
+struct SparseKernels {
+  LossKernel<SparseCall> sparse_logits[kDTypes];  // returns how many blocks of rows have columns that are not there
+  Kernel<SparseCall> sparse_sums[kDTypes];
+  Kernel<TurnCall> turned[kDTypes];
+};
+
+struct KernelTable : SoftmaxKernels, LossKernels, ColumnKernels, FeatureKernels, ProductKernels, SparseKernels {};
 
 }  // namespace crossent

@@ -180,6 +180,34 @@ INLINE int count_equal(F64 a, F64 b) {
 #endif
 }
 
+// A bit for each lane of a mask.
+INLINE uint32_t lane_bits_of(I32 mask) {
+#if defined(__AVX512F__)
+  return _mm512_movepi32_mask((__m512i)mask);
+#elif defined(__AVX2__)
+  return uint32_t(_mm256_movemask_ps((F32)mask));
+#elif defined(__x86_64__)
+  return uint32_t(_mm_movemask_ps((F32)mask));
+#else
+  uint32_t bits = 0;
+  for (int i = 0; i < kBytes / 4; ++i) bits |= uint32_t(mask[i] & 1) << i;
+  return bits;
+#endif
+}
+INLINE uint32_t lane_bits_of(I64 mask) {
+#if defined(__AVX512F__)
+  return _mm512_movepi64_mask((__m512i)mask);
+#elif defined(__AVX2__)
+  return uint32_t(_mm256_movemask_pd((F64)mask));
+#elif defined(__x86_64__)
+  return uint32_t(_mm_movemask_pd((F64)mask));
+#else
+  uint32_t bits = 0;
+  for (int i = 0; i < kBytes / 8; ++i) bits |= uint32_t(mask[i] & 1) << i;
+  return bits;
+#endif
+}
+
 // a, but 0 where it is equal to b; those lanes are counted.
 template <class V>
 INLINE V unless_equal(V a, V b, int64_t& equal) {

@@ -67,6 +67,33 @@ def test_sparse_float32_stays_float32_and_read_only_rows_are_taken():
     np.testing.assert_allclose(model.coef_, SoftmaxClassifier().fit(X, y).coef_, atol=2e-2)
 
 
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_columns_may_come_in_any_order_and_more_than_once(index):
+    X, y, _ = table()
+    rng = np.random.default_rng(3)
+    halves = sp.vstack([X / 2, X / 2]).tocoo()
+    order = rng.permutation(halves.nnz)
+    row = halves.row[order] % X.shape[0]
+    order = order[np.argsort(row, kind="stable")]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=X.shape[0]))])
+    mixed = sp.csr_matrix(
+        (halves.data[order], halves.col[order].astype(index), starts.astype(index)), X.shape
+    )
+    mixed.indices, mixed.indptr = mixed.indices.astype(index), mixed.indptr.astype(index)
+    assert not mixed.has_canonical_format
+    model, other = (SoftmaxClassifier(tol=1e-9).fit(rows, y) for rows in (X, mixed))
+    np.testing.assert_allclose(other.coef_, model.coef_, atol=1e-6)
+    np.testing.assert_allclose(other.predict_proba(mixed), model.predict_proba(X), rtol=1e-6)
+
+
+def test_columns_that_are_not_there_are_refused():
+    X, y, _ = table()
+    model = SoftmaxClassifier().fit(X, y)
+    X.indices[7] = X.shape[1]
+    with pytest.raises(ValueError, match="columns below 0, or beyond"):
+        model.predict(X)
+
+
 def test_blocks_of_sparse_rows_add_up():
     X, y, _ = table(n_samples=2000)
     whole = SoftmaxClassifier(tol=1e-9).fit(X, y)
@@ -85,5 +112,5 @@ def test_a_million_columns_stay_sparse():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     of_parameters = 8 * model.coef_.size
-    assert peak < 30 * of_parameters  # measured: 22
+    assert peak < 26 * of_parameters  # measured: 23.5
     assert model.score(X, y) > 0.9

@@ -43,6 +43,9 @@ __all__ = [
     "softmax_rows",
     "softmax_vjp_columns",
     "softmax_vjp_rows",
+    "sparse_logits_rows",
+    "sparse_sums_rows",
+    "turned_matrix",
 ]
 
 softmax_rows = floor.softmax_rows
@@ -71,5 +74,8 @@ softmax_vjp_columns = floor.softmax_vjp_columns
 log_softmax_vjp_columns = floor.log_softmax_vjp_columns
 logsumexp_vjp_columns = floor.logsumexp_vjp_columns
 matrix_product = floor.matrix_product
+sparse_logits_rows = floor.sparse_logits_rows
+sparse_sums_rows = floor.sparse_sums_rows
+turned_matrix = floor.turned_matrix
 linear_cross_entropy_rows = floor.linear_cross_entropy_rows
 cross_entropy_columns = floor.cross_entropy_columns

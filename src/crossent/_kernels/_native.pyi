@@ -27,6 +27,9 @@ from ._numpy import softmax_columns as softmax_columns
 from ._numpy import softmax_rows as softmax_rows
 from ._numpy import softmax_vjp_columns as softmax_vjp_columns
 from ._numpy import softmax_vjp_rows as softmax_vjp_rows
+from ._numpy import sparse_logits_rows as sparse_logits_rows
+from ._numpy import sparse_sums_rows as sparse_sums_rows
+from ._numpy import turned_matrix as turned_matrix
 
 def set_num_threads(n: int) -> None: ...
 def get_num_threads() -> int: ...

@@ -183,8 +183,7 @@ class NetworkClassifier(Prediction, WrittenModel, ClassifierMixin, BaseEstimator
         self, objective: NetworkObjective, features: Features, problem: Problem, n_classes: int
     ) -> None:
         """Run the solver and store what it found."""
-        network = self._start_network(objective.unpack(objective.start()), problem)
-        start = objective.pack(network)
+        start = objective.pack(self._start_network(objective.start_network(), problem))
         criterion = self._criterion(objective, start)
         if problem.held is not None:
             held = NetworkObjective(

@@ -38,16 +38,18 @@ class Certificate:
         at, ridge = objective.evaluated(parameters), objective.ridge
         if not objective.loss.fit_intercept:
             return _square(at.gradient.weight + ridge * at.network.weight) / (2.0 * ridge)
+        slope = self._slope(at.gradient)
         if self._origin is None and not at.network.weight.any():
-            self._origin = self._slope(at.gradient)  # which a cold start has for nothing
+            self._origin = slope  # which a cold start has for nothing
         surplus = at.gradient.bias
         if objective.loss.one_logit:
             surplus = np.array([-surplus[0], surplus[0]])
         mass = objective.targets + surplus
         t = min(1.0, max(0.0, float(np.max(surplus / np.maximum(mass, 1e-300)))))
-        slope = self._slope(at.gradient)
         bias = at.network.bias + at.network.weight @ objective.coordinates.mean
-        bound = _square(slope + ridge * at.network.weight) / (2.0 * ridge)
+        whole = ridge * at.network.weight
+        whole += slope
+        bound = _square(whole) / (2.0 * ridge)
         bound += (1.0 - t) * float(at.gradient.bias @ bias)
         if t > 0.0:
             q = np.maximum(objective.targets - (1.0 - t) * mass, 0.0)
@@ -56,7 +58,8 @@ class Certificate:
 
     def _price_of_mixing(self, at: Evaluation, slope: Array, t: float, q: Array) -> float:
         """What the share t of q costs the bound; ``q`` is t times its total mass."""
-        shift = -t * (slope - self._slope_at_origin())
+        shift = slope - self._slope_at_origin()
+        shift *= -t
         price = (float(np.vdot(slope, shift)) + 0.5 * _square(shift)) / self._objective.ridge
         price += t * (at.loss - float(np.vdot(slope, at.network.weight)))
         present = q[q > 0.0]
@@ -65,7 +68,9 @@ class Certificate:
 
     def _slope(self, gradient: Network) -> Array:
         """Gradient of the loss in W with b held at the features' mean."""
-        return gradient.weight - np.outer(gradient.bias, self._objective.coordinates.mean)
+        slope = np.outer(gradient.bias, -self._objective.coordinates.mean)
+        slope += gradient.weight
+        return slope
 
     def _slope_at_origin(self) -> Array:
         """That at W = 0: minus the sum of r y (phi - mean)^T / S, whatever b is."""

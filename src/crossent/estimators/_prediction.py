@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._arguments import as_output
-from .._sparse import is_sparse, logits_of, row_slice
+from .._sparse import is_sparse, logits_of, row_slice, turned
 from .._typing import Array, ArrayLike
 from ..ops import log_softmax, softmax
 
@@ -156,12 +156,13 @@ class Prediction:
         sparse = is_sparse(rows)
         numbers_a_row = 2 * len(self.coef_) if sparse else sum(self.coef_.shape) + 2 * rows.shape[1]
         block = block_rows(self.workspace_bytes, numbers_a_row * self.coef_.dtype.itemsize)
+        weight_t = turned(self.coef_) if sparse else self.coef_.T
         for start in range(0, rows.shape[0], block):
             part = slice(start, min(start + block, rows.shape[0]))
             if sparse:
-                logits = logits_of(row_slice(rows, part), self.coef_, self.intercept_)
+                logits = logits_of(row_slice(rows, part), weight_t, self.intercept_)
             else:
-                logits = self._values(rows[part]) @ self.coef_.T
+                logits = self._values(rows[part]) @ weight_t
                 logits += self.intercept_
             yield part, logits
 

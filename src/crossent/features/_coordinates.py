@@ -61,12 +61,16 @@ class Coordinates(NamedTuple):
 
     def vjp(self, weight_grad: Array, bias_grad: Array) -> tuple[Array, Array]:
         """Gradients in u and v, from those in W and b."""
+        own, factor = weight_grad, self.factor
         if self.mean.any():
-            weight_grad = weight_grad - np.outer(bias_grad, self.mean)
+            own = np.outer(bias_grad, -self.mean)
+            own += weight_grad
         if self.classes is not None:
-            weight_grad, bias_grad = self.classes.T @ weight_grad, self.classes.T @ bias_grad
-        factor = self.factor
-        u_grad = weight_grad * factor if factor.ndim == 1 else weight_grad @ factor
+            own, bias_grad = self.classes.T @ own, self.classes.T @ bias_grad
+        if factor.ndim == 2:
+            u_grad = own @ factor
+        else:
+            u_grad = np.multiply(own, factor, out=None if own is weight_grad else own)
         if self.scale is not None:
             u_grad *= self.scale
         return u_grad, self.bias_scale * bias_grad

@@ -21,8 +21,8 @@ def centred_moments(phi: Any, mean: Array, mass: Array, *, full: bool) -> Array:
     """sum_i m_i (phi_i - mean)(phi_i - mean)^T, float64 (n, n), or its diagonal (n,)."""
     with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses what is not finite
         if is_sparse(phi):
-            squares = phi.copy()
-            squares.data = np.square(squares.data)
+            parts = np.square(phi.data), phi.indices, phi.indptr
+            squares = type(phi)(parts, shape=phi.shape, copy=False)
             sums = np.asarray(squares.T @ mass) + float(mass.sum()) * np.square(mean)
             return np.maximum(sums - 2.0 * mean * np.asarray(phi.T @ mass), 0.0)
         rows = phi - mean.astype(phi.dtype)

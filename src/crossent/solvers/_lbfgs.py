@@ -113,6 +113,6 @@ def _step(run: Run, at: Point, memory: Memory) -> Point | None:
             continue
         there = lower_point(run.evaluate, at, direction, rounding=run.rounding)
         if there is not None and np.any(there.parameters != at.parameters):
-            memory.add(there.parameters - at.parameters, there.gradient - at.gradient)
+            memory.add(at, there)
             return there
     return None

@@ -56,7 +56,8 @@ def lower_point(
     low, high, length = 0.0, np.inf, first
     best: Point | None = None
     for _ in range(_TRIALS):
-        there = evaluate(start.parameters + length * direction)
+        step = direction if length == 1.0 else length * direction
+        there = evaluate(start.parameters + step)
         found = float(there.gradient @ direction) if there.is_finite else np.nan
         lower = there.value <= start.value + _ENOUGH * length * slope
         level = there.value <= start.value + noise and found <= (2.0 * _ENOUGH - 1.0) * slope

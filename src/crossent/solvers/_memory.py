@@ -6,14 +6,21 @@ Schnabel (1994), rather than vector by vector.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from .._typing import Array
+from ._line_search import Point
 
 __all__ = ["Memory"]
 
 _LARGE = 1 << 18
 """Parameters from which the pairs are kept in float32: they only shape the direction."""
+
+_PIECE = 1 << 15
+"""Numbers of a vector that are gone through at a time, so that what is made of them stays in a
+cache: vectors of a million numbers or more are read and written no oftener than need be."""
 
 
 class Memory:
@@ -42,12 +49,16 @@ class Memory:
         """Forget all pairs."""
         self._order.clear()
 
-    def add(self, step: Array, change: Array) -> None:
-        """Remember a pair, and forget the oldest.
+    def add(self, start: Point, end: Point) -> None:
+        """Remember the step between two points, and forget the oldest.
 
         Left out is one without positive curvature, or whose squares are beyond a float64.
         """
-        own, square = float(step @ change), float(change @ change)
+        own = square = 0.0
+        for piece in self._pieces():
+            step, change = _difference(start, end, piece)
+            own += _dot(step, change)
+            square += _dot(change, change)
         number = np.finfo(np.float64)
         if not (own > number.eps * square and number.tiny * own < square < np.inf):
             return
@@ -55,8 +66,9 @@ class Memory:
         place = self._order.pop(0) if len(self._order) == size else len(self._order)
         self._order.append(place)
         self._scale = 1.0 / np.sqrt(own)  # s^T y = 1: nothing under- or overflows in float32
-        np.multiply(step, self._scale, out=self._pairs[0, place], casting="same_kind")
-        np.multiply(change, self._scale, out=self._pairs[1, place], casting="same_kind")
+        for piece in self._pieces():
+            for pairs, vector in zip(self._pairs, _difference(start, end, piece), strict=True):
+                pairs[place, piece] = self._scale * vector
         self._sy[place, place], self._yy[place, place] = 1.0, square / own
         self._is_new = True
 
@@ -75,10 +87,16 @@ class Memory:
         weights[1, order] = -gamma * back
         used, dtype = slice(0, len(order)), self._pairs.dtype
         weights = (weights / size).astype(dtype)
-        found = weights[0, used] @ self._pairs[0, used]
-        found += weights[1, used] @ self._pairs[1, used]
-        found *= size
-        return gradient * -gamma - found
+        along = [row[used] @ pairs[used] for row, pairs in zip(weights, self._pairs, strict=True)]
+        direction = np.empty_like(gradient)
+        for piece in self._pieces():
+            found = size * (along[0][piece] + along[1][piece])
+            direction[piece] = gradient[piece] * -gamma - found
+        return direction
+
+    def _pieces(self) -> Iterator[slice]:
+        n_parameters = self._pairs.shape[2]
+        return (slice(i, i + _PIECE) for i in range(0, n_parameters, _PIECE))
 
     def _products_with(self, gradient: Array) -> tuple[Array, float]:
         """S^T g and Y^T g, float64 (2, m), and the size of g.
@@ -87,7 +105,9 @@ class Memory:
         """
         used = slice(0, len(self._order))
         size = float(np.linalg.norm(gradient)) or 1.0
-        g = (gradient / size).astype(self._pairs.dtype)
+        g = np.empty(len(gradient), self._pairs.dtype)
+        for piece in self._pieces():
+            g[piece] = gradient[piece] / size
         products = np.zeros_like(self._products)
         for row, pairs in zip(products, self._pairs, strict=True):
             row[used] = size * (pairs[used] @ g).astype(np.float64)
@@ -99,3 +119,14 @@ class Memory:
             self._is_new = False
         self._products = products
         return products, size
+
+
+def _dot(a: Array, b: Array) -> float:
+    """a b of a piece, without the threads that a BLAS would wake for each."""
+    return float(np.einsum("i,i", a, b))
+
+
+def _difference(start: Point, end: Point, piece: slice) -> tuple[Array, Array]:
+    """A piece of the step from one point to another, and of the change of the gradient."""
+    step = end.parameters[piece] - start.parameters[piece]
+    return step, end.gradient[piece] - start.gradient[piece]

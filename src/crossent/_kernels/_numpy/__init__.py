@@ -42,6 +42,7 @@ from ._softmax import (
     softmax_rows,
     softmax_vjp_rows,
 )
+from ._sparse import sparse_logits_rows, sparse_sums_rows, turned_matrix
 
 __all__ = [
     "binary_cross_entropy_elements",
@@ -72,4 +73,7 @@ __all__ = [
     "softmax_rows",
     "softmax_vjp_columns",
     "softmax_vjp_rows",
+    "sparse_logits_rows",
+    "sparse_sums_rows",
+    "turned_matrix",
 ]
