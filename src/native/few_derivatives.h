@@ -6,7 +6,13 @@
 namespace crossent::CROSSENT_ISA {
 namespace {
 
-// <p, rise> of the exponentials p / scale, where rise(k) is of class k.
+// 1 / sum of every row's exponentials, which take the place of its logits.
+template <class V>
+INLINE Pair<V> exponentials_of(V* z, int count) {
+  return reciprocal(sum_shifted(z, z, count, V{}, [](int) INLINED {}));
+}
+
+// <p, rise> of p = e scale, where rise(k) is of class k.
 template <class V, class Rise>
 INLINE Pair<V> mean_of(const V* e, int count, Pair<V> scale, Rise rise) {
   V errors{};
@@ -35,16 +41,16 @@ void labelled_jvp_few(const CrossEntropyCall& call, int64_t begin, int64_t end) 
   CrossEntropyCall slopes = call;
   slopes.loss = call.loss_tangent;
   tangents_of_rows<T>(call, begin, end, [&](RowGroup<T>& z, RowGroup<T>& v, int64_t i) INLINED {
-    Pair<V> scales[kMostBlocks];
-    exponentials_of(z, scales);
     z.each([&](int b, V* e) INLINED {
       const V* vb = v.block(b);
+      const int64_t first = i + b * z.kRows;
       LabelLanes<Compute<T>> given;
-      given.read(call, i + b * z.kRows, z.rows_of(b), Pair<V>{});
+      given.read(call, first, z.rows_of(b), Pair<V>{});
       V origin{};
       for (int k = 0; k < z.count; ++k) origin = select(given.label == k, vb[k], origin);
-      const Pair<V> slope = mean_of(e, z.count, scales[b], [&](int k) INLINED { return vb[k] - origin; });
-      given.put(slopes, i + b * z.kRows, z.rows_of(b), wide_sum(slope.high, slope.low, V{}));
+      const Pair<V> scale = exponentials_of(e, z.count);
+      const Pair<V> slope = mean_of(e, z.count, scale, [&](int k) INLINED { return vb[k] - origin; });
+      given.put(slopes, first, z.rows_of(b), wide_sum(slope.high, slope.low, V{}));
     });
   });
 }
@@ -58,21 +64,17 @@ void labelled_hvp_few(const CrossEntropyCall& call, int64_t begin, int64_t end) 
   for (F64& part : factor.part) part = splat(call.gradient_factor);
   const Pair<V> of_all = pair_of(factor);
   tangents_of_rows<T>(call, begin, end, [&](RowGroup<T>& z, RowGroup<T>& v, int64_t i) INLINED {
-    Pair<V> scales[kMostBlocks], means[kMostBlocks];
-    exponentials_of(z, scales);
-    z.each([&](int b, V* e) INLINED {
-      const V* vb = v.block(b);
-      means[b] = mean_of(e, z.count, scales[b], [&](int k) INLINED { return vb[k]; });
-    });
     z.each([&](int b, V* e) INLINED {
       const V* vb = v.block(b);
       LabelLanes<C> given;
       given.read(call, i + b * z.kRows, z.rows_of(b), of_all);
-      const Pair<V> scale = times(given.gradient_factor, scales[b]);
+      const Pair<V> of_sum = exponentials_of(e, z.count);
+      const Pair<V> mean = mean_of(e, z.count, of_sum, [&](int k) INLINED { return vb[k]; });
+      const Pair<V> scale = times(given.gradient_factor, of_sum);
       const V low = zero_if_nan(scale.low);
       for (int k = 0; k < z.count; ++k) {
-        const Pair<V> rise = two_sum(vb[k], -means[b].high);
-        e[k] = multiply(multiply(e[k], rise.high, rise.low - means[b].low), scale.high, low);
+        const Pair<V> rise = two_sum(vb[k], -mean.high);
+        e[k] = multiply(multiply(e[k], rise.high, rise.low - mean.low), scale.high, low);
       }
       if (given.weighted)
         for (int k = 0; k < z.count; ++k) e[k] = select(given.absent, V{}, e[k]);
