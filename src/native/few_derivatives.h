@@ -6,10 +6,13 @@
 namespace crossent::CROSSENT_ISA {
 namespace {
 
-// 1 / sum of every row's exponentials, which take the place of its logits.
+// 1 / sum of every row's exponentials, which take the place of its logits; NaN where a maximum is not finite.
 template <class V>
 INLINE Pair<V> exponentials_of(V* z, int count) {
-  return reciprocal(sum_shifted(z, z, count, V{}, [](int) INLINED {}));
+  const V maximum = largest(z, count);
+  const PowerShift<Element<V>> shift(maximum, V{});
+  const Pair<V> sum = sum_of<V>(count, [&](int k) INLINED { return z[k] = shift(z[k]); });
+  return reciprocal(Pair<V>{sum.high + spoiled(maximum), sum.low});
 }
 
 // <p, rise> of p = e scale, where rise(k) is of class k.
