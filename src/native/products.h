@@ -5,6 +5,8 @@
 // multiplied with is read where it lies.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels.h"
 #include "transpose.h"
 
@@ -45,8 +47,8 @@ struct Result {
   }
 };
 
-// `rows` rows of a panel's product, R at most. left(k, i) is a number of a; b's rows are `b_row` apart; its
-// last vector has `last` lanes. prefetch(k) fetches what comes next.
+// `rows` rows of a panel's product, R at most. left(k, i) is a number of a, by reference where its place costs nothing
+// to find twice; b's rows are `b_row` apart; its last vector has `last` lanes. prefetch(k) fetches what comes next.
 template <int R, int Vectors, class T, class Left, class N, class Prefetch>
 INLINE void multiply_panel(Left left, const T* b, int64_t b_row, int64_t depth, const Result<T>& result, int rows,
                            N last, Prefetch prefetch) {
@@ -69,9 +71,16 @@ INLINE void multiply_panel(Left left, const T* b, int64_t b_row, int64_t depth, 
     right[end] = load(b + end * L, last);
     prefetch(k);
 #pragma GCC unroll 14
-    for (int i = 0; i < R; ++i)
+    for (int i = 0; i < R; ++i) {
+      if constexpr (std::is_reference_v<decltype(left(k, i))>) {
 #pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) sum[i][v] = fma_of(left(k, i), right[v], sum[i][v]);
+        for (int v = 0; v < Vectors; ++v) sum[i][v] = fma_of(left(k, i), right[v], sum[i][v]);
+      } else {
+        const Vec<T> number = splat(left(k, i));
+#pragma GCC unroll 2
+        for (int v = 0; v < Vectors; ++v) sum[i][v] = fma(number, right[v], sum[i][v]);
+      }
+    }
   }
 #pragma GCC unroll 14
   for (int i = 0; i < R; ++i) {

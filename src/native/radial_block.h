@@ -82,7 +82,7 @@ struct RadialBlock {
       for (int64_t j = 0; j < n; j += W)
         for (int64_t r = 0; r < rows; r += kTall) {
           const T *from = x + r * x_row + k, *centers = panels + j * D + k * W;
-          const auto number = [&](int64_t s, int i) INLINED -> const T& { return from[i * x_row + s]; };
+          const auto number = [&](int64_t s, int i) INLINED { return from[i * x_row + s]; };
           const Result<T> to = sum_into({numbers + r * row + j, row, 1}, k > 0);
           const int64_t depth = at_most(kDepth, D - k);
           if (j > 0)
@@ -202,7 +202,7 @@ struct RadialBlock {
       for (int64_t s = 0; s < D; s += W)
         for (int64_t r = 0; r < rows; r += kTall) {
           const T* from = numbers + r * row + k;
-          multiply<kTall>([&](int64_t j, int i) INLINED -> const T& { return from[i * row + j]; }, scaled + s * n + k * W, W,
+          multiply<kTall>([&](int64_t j, int i) INLINED { return from[i * row + j]; }, scaled + s * n + k * W, W,
                           at_most(kDepth, n - k), sum_into({out + r * D + s, D, 1}, true), left(r, kTall),
                           columns(s, D));
         }
@@ -213,7 +213,7 @@ struct RadialBlock {
     for (int64_t s = 0; s < D; s += W)
       for (int64_t j = 0; j < n; j += kTall) {
         const T* from = numbers + j;
-        multiply<kTall>([&](int64_t r, int i) INLINED -> const T& { return from[r * row + i]; }, x + s, x_row, rows,
+        multiply<kTall>([&](int64_t r, int i) INLINED { return from[r * row + i]; }, x + s, x_row, rows,
                         sum_into({sums + j * D + s, D, 1}, !first), int(at_most(kTall, n - j)), columns(s, D));
       }
   }
