@@ -1,4 +1,5 @@
-// The same of classes along another axis than the last, compiled once for each instruction set.
+// Softmax, its logarithm, the loss and their derivatives, of classes along another axis than the last, compiled once
+// for each instruction set.
 #include "cross_entropy_general.h"
 #include "few_classes.h"
 #include "labelled_rows.h"

@@ -80,8 +80,8 @@ def test_place_alignment_and_other_rows(dtype: Any) -> None:
                     assert expected[pick].tobytes() == found.tobytes(), (name, shape, offset)
 
 
-def _near_and_far(n_classes: int, dtype: Any) -> Array:
-    """Rows whose numbers are near 0, far from it, of both kinds, infinite and all alike."""
+def _near_and_far(n_classes: int, dtype: Any) -> tuple[Array, Array, Array]:
+    """Rows near 0, far from it, of both kinds, infinite and all alike; their labels and weights."""
     rng = np.random.default_rng(n_classes)
     z = 3 * rng.standard_normal((60, n_classes))
     z[20:30] += 95
@@ -92,7 +92,9 @@ def _near_and_far(n_classes: int, dtype: Any) -> Array:
     z[34] = -31.9
     z[35] = 31.9
     z[36] = np.linspace(-31.9, 31.9, n_classes)
-    return z.astype(dtype)
+    labels = np.arange(len(z)) * 7 % n_classes
+    weights = np.where(np.arange(len(z)) % 5 == 4, 1e-30, 0.7)
+    return z.astype(dtype), labels, weights
 
 
 @native_only
@@ -100,9 +102,7 @@ def _near_and_far(n_classes: int, dtype: Any) -> Array:
 @pytest.mark.parametrize("dtype", tables.WIDE_DTYPES, ids=name_of)
 def test_rows_near_zero_among_others_that_are_far(dtype: Any, n_classes: int) -> None:
     """A batch of near ones is walked once, the others twice; small factors take part in that."""
-    z = _near_and_far(n_classes, dtype)
-    labels = np.arange(len(z)) * 7 % n_classes
-    weights = np.where(np.arange(len(z)) % 5 == 4, 1e-30, 0.7)
+    z, labels, weights = _near_and_far(n_classes, dtype)
 
     def results(pick: Array) -> list[Array]:
         softmax, log_softmax, gradient = (np.empty_like(z[pick]) for _ in range(3))
@@ -125,9 +125,7 @@ def test_rows_near_zero_among_others_that_are_far(dtype: Any, n_classes: int) ->
 @pytest.mark.parametrize("dtype", tables.DTYPES, ids=name_of)
 def test_columns_near_zero_among_others_that_are_far(dtype: Any, n_classes: int) -> None:
     """A few vectors of near ones are walked once, others twice: to the bits of each row alone."""
-    z = _near_and_far(n_classes, dtype)
-    labels = np.arange(len(z)) * 7 % n_classes
-    weights = np.where(np.arange(len(z)) % 5 == 4, 1e-30, 0.7)
+    z, labels, weights = _near_and_far(n_classes, dtype)
 
     def results(pick: Array, inner: int) -> list[Array]:
         by_rows = z[pick].reshape(-1, inner, n_classes)
