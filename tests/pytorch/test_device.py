@@ -5,7 +5,7 @@ import torch
 
 import crossent.torch as ct
 from crossent import TopKTargets
-from crossent.torch import _row_blocks
+from crossent.torch import _device_losses, _row_blocks
 from crossent.torch._cross_entropy import _BINARY, CROSS_ENTROPY
 from crossent.torch._linear_cross_entropy import _LINEAR
 from crossent.torch._loss import loss_arguments
@@ -130,6 +130,33 @@ def test_absent_rows_and_classes_may_hold_anything():
     assert due.isfinite()
     torch.testing.assert_close(value, due.detach())
     torch.testing.assert_close(gradient, torch.autograd.grad(due, leaf)[0])
+
+
+@pytest.mark.usefixtures("_block")
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("layer", [False, True], ids=["logits", "layer"])
+def test_labels_without_options_take_few_operations(monkeypatch, layer, reduction):
+    """One softmax a block, and rows that are left out may hold anything."""
+    monkeypatch.setattr(_device_losses, "Rows", None)  # those with options
+    family = _LINEAR if layer else CROSS_ENTROPY
+    rng = torch.Generator().manual_seed(5)
+    x = [torch.randn(7, 4, generator=rng, dtype=torch.float64)]
+    x += [torch.randn(n, generator=rng, dtype=torch.float64) for n in ((4, 4), (4,))] * layer
+    x[0][2] = torch.nan
+    x[0][3] *= 40
+    labels = torch.tensor([0, 1, -1, 2, 3, 0, -1], dtype=torch.int16)
+    loss = loss_arguments(x[0], labels, -1, ignore_index=-1, reduction=reduction)
+    ours, due = family.on_device, family.on_cpu
+    needs = [True] * len(x)
+    early = [reduction != "none"] * len(x)
+    value, gradients = ours.value_and_grad(x, loss, early)
+    value_due, gradients_due = due.value_and_grad(x, loss, early)
+    close([value], [value_due])
+    if reduction != "none":
+        close(gradients, gradients_due)
+    g = torch.linspace(-1, 1, value.numel(), dtype=torch.float64).reshape(value.shape)
+    close(ours.vjp(x, g, loss, needs), due.vjp(x, g, loss, needs))
+    close(ours.vjp(x, 0 * g, loss, needs), [torch.zeros_like(tensor) for tensor in x])
 
 
 @pytest.mark.parametrize("empty", ["nan", "zero", "raise"])

@@ -8,6 +8,7 @@ from ._gradients import Needs, Tensors
 from ._loss import LossArguments
 from ._numpy_linear import LinearCrossEntropy
 from ._numpy_losses import BinaryCrossEntropy, CrossEntropy
+from ._plain_labels import plain_labels
 from ._ranks import OneRank
 from ._row_blocks import GivenLogits, LayerLogits, RowSource
 from ._row_losses import Rows
@@ -33,6 +34,9 @@ class DeviceCrossEntropy(CrossEntropy):
         self, primals: Tensors, loss: LossArguments, needs: Needs
     ) -> tuple[torch.Tensor, Tensors]:
         """E, and G from what is known after it."""
+        plain = plain_labels(self.source(primals, loss), loss)
+        if plain is not None:
+            return plain.value_and_grad(needs)
         rows = self.rows(primals, loss)
         value = rows.value()
         if not any(needs):
@@ -41,7 +45,8 @@ class DeviceCrossEntropy(CrossEntropy):
 
     def vjp(self, primals: Tensors, g: torch.Tensor, loss: LossArguments, needs: Needs) -> Tensors:
         """g G."""
-        return self.rows(primals, loss).vjp(g, needs)
+        plain = plain_labels(self.source(primals, loss), loss)
+        return (plain or self.rows(primals, loss)).vjp(g, needs)
 
     def jvp(self, primals: Tensors, tangents: Tensors, loss: LossArguments) -> torch.Tensor:
         """<G, v>."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple, TypedDict
 
 import torch
@@ -77,6 +78,13 @@ class LossArguments(NamedTuple):
     def truth(self) -> Any:
         """Labels or targets as the functions on arrays take them."""
         return truth_of(self.target, self.indices, self.tail)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether labels have no option but those of which rows count, and the divisor."""
+        plain = self[8:12] == _PLAIN[1:5] and self[1] is self[2] is self[3] is self[4] is None
+        said = self.reduction in ("none", "sum", "mean") and self.normalizer in ("weight", "count")
+        return plain and said and (self.divisor is None or 0.0 < self.divisor < math.inf)
 
     @property
     def options(self) -> Any:
