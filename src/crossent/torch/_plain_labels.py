@@ -30,16 +30,15 @@ def plain_labels(source: RowSource, loss: LossArguments) -> PlainLabels | None:
     del rows[loss.axis]
     if target.dtype.is_floating_point or target.dtype == torch.bool or list(target.shape) != rows:
         return None
-    labels = target.reshape(-1).long()
-    absent, n_counted = None, torch.tensor(len(labels))
+    labels, absent = target.reshape(-1).long(), None
     if loss.ignore_index is not None:
         absent = labels == loss.ignore_index
         labels = labels.masked_fill(absent, 0)
-        n_counted = (~absent).sum()
     if not len(labels):
         return None
-    numbers = torch.stack([*torch.aminmax(labels), n_counted.to(labels.device)])
-    least, most, n_counted = numbers.tolist()  # all that the device is waited for
+    numbers = [*torch.aminmax(labels)] + ([] if absent is None else [absent.sum()])
+    least, most, *n_absent = torch.stack(numbers).tolist()  # all that the device is waited for
+    n_counted = len(labels) - sum(n_absent)
     if least < 0 or most >= source.n_classes or n_counted == 0:
         return None
     divisor = 1.0
