@@ -13,6 +13,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -29,7 +30,6 @@ TIMES = RESULTS / "linear-times.csv"
 
 LIMIT = 4 << 30  # bytes of the process, of which a step must stay below
 STEP = (1024, 64)  # rows and features of that step
-_MOST_CLASSES = 1 << 23
 _SHARE = 0.8  # of the memory that is available
 
 
@@ -77,21 +77,38 @@ def _leanest_chunk(problem: Problem) -> int:
 
 def largest_row(adapter: ModuleType) -> Row:
     """Return the largest number of classes, to 2 %, whose step keeps the process within LIMIT."""
-    fits, fails = 1000, 2000
-    while fails <= _MOST_CLASSES and _fits(adapter, fails):
-        fits, fails = fails, 2 * fails
-    while fails - fits > 0.02 * fits:
-        middle = (fits + fails) // 2
-        fits, fails = (middle, fails) if _fits(adapter, middle) else (fits, middle)
-    shape = Problem("linear_cross_entropy", (*STEP, fits)).size
+    shape = Problem("linear_cross_entropy", (*STEP, _largest(lambda k: _whole(adapter, k)))).size
     return {"shape": shape, "peer": adapter.NAME, "version": adapter.VERSION, "note": ""}
 
 
-def _fits(adapter: ModuleType, n_classes: int) -> bool:
+def _largest(whole: Callable[[int], float]) -> int:
+    """Return how many classes fit: memory grows by about as much for each, so a line finds them."""
+    fits, fails = 16_000, 32_000
+    at_fits, at_fails = whole(fits), whole(fails)
+    while at_fails <= LIMIT or fails > 1.02 * fits:
+        slope = (at_fails - at_fits) / (fails - fits)
+        guess = fits + (LIMIT - at_fits) / slope
+        if at_fails <= LIMIT:
+            guess = min(max(guess, 1.005 * fails), 4 * fails)
+        else:  # just below the guess, then just above
+            guess = 0.995 * guess if guess - fits > 0.01 * guess else 1.01 * guess
+            guess = min(max(guess, fits + 0.1 * (fails - fits)), fails - 0.1 * (fails - fits))
+        found = whole(int(guess))
+        if at_fails <= LIMIT:
+            fits, at_fits, fails, at_fails = fails, at_fails, int(guess), found
+        elif found <= LIMIT:
+            fits, at_fits = int(guess), found
+        else:
+            fails, at_fails = int(guess), found
+    return fits
+
+
+def _whole(adapter: ModuleType, n_classes: int) -> float:
+    """Return the memory of a step's process; what fails for want of memory took twice the LIMIT."""
     problem = Problem("linear_cross_entropy", (*STEP, n_classes))
     found = in_own_process("whole", adapter, problem, _leanest_chunk(problem))
     print(f"    {adapter.NAME} {problem.size}: {found}", flush=True)
-    return found.get("bytes", LIMIT + 1) <= LIMIT
+    return found.get("bytes", 2 * LIMIT)
 
 
 def in_own_process(what: str, adapter: ModuleType, problem: Problem, chunk: int) -> dict[str, Any]:

@@ -151,14 +151,21 @@ def test_a_process_that_fails_is_a_note():
     assert row["note"]
 
 
-def test_the_largest_step_is_found(monkeypatch):
+@pytest.mark.parametrize("fixed", [0, 10**9])
+@pytest.mark.parametrize("each", [600, 12_000, 150_000])
+@pytest.mark.parametrize("most", [1e9, 100_000])
+def test_the_largest_step_is_found(monkeypatch, fixed, each, most):
+    """Whether memory ends the search, or a peer that fails sooner."""
+
     def at_most(what, adapter, problem, chunk):
-        return {"bytes": problem.shape[2] * 1000}
+        n_classes = problem.shape[2]
+        return {"bytes": fixed + each * n_classes} if n_classes <= most else {"note": "no memory"}
 
     monkeypatch.setattr(linear_memory, "in_own_process", at_most)
     peer = types.SimpleNamespace(__name__="benchmarks.it", NAME="it", VERSION="0")
     n_classes = int(linear_memory.largest_row(peer)["shape"].split("x")[2])  # pyright: ignore
-    assert 0.97 * linear_memory.LIMIT <= n_classes * 1000 <= linear_memory.LIMIT
+    due = min(most, (linear_memory.LIMIT - fixed) / each)
+    assert 0.97 * due <= n_classes <= due
 
 
 def test_chosen_shapes_are_some_of_all():
