@@ -109,17 +109,15 @@ nb::tuple cross_entropy_jvp_rows(handle logits, handle target, handle tangent, h
   call.tangent = second_of(tangent.ptr(), "tangent", z.dtype, z.rows, z.columns);
   call.loss = static_cast<double*>(output_of(loss.ptr(), "loss", kFloat64, z.rows));
   call.loss_tangent = static_cast<double*>(output_of(loss_tangent.ptr(), "loss_tangent", kFloat64, z.rows));
-  if (call.labels && given.plain()) {
-    run_summed(kernels->cross_entropy[z.dtype], call, z.rows, row_grain(z), row_cost(z, kCheap));
+  if (call.labels && given.plain())
     run(kernels->labelled_jvp[z.dtype], call, z.rows, row_grain(z), row_cost(z, kCheap));
-  } else {
+  else
     run(kernels->cross_entropy_jvp[z.dtype], call, z.rows, row_grain(z), row_cost(z, kGeneral));
-  }
   return nb::make_tuple(sum_of(call.loss, z.rows), sum_of(call.loss_tangent, z.rows));
 }
 
 void cross_entropy_hvp_rows(handle logits, handle target, handle tangent, handle row_weight, double gradient_factor,
-                            handle options, bool gauss_newton, handle out) {
+                            handle options, bool gauss_newton, handle out, handle gradient) {
   const Numbers z(logits.ptr(), "logits");
   const Options given(options);
   CrossEntropyCall call = call_of(z, target, row_weight, given);
@@ -127,9 +125,13 @@ void cross_entropy_hvp_rows(handle logits, handle target, handle tangent, handle
   call.gradient_factor = gradient_factor;
   call.gauss_newton = gauss_newton;
   call.out = output_of(out.ptr(), "out", z.dtype, z.rows, z.columns);
+  if (!gradient.is_none()) call.gradient = output_of(gradient.ptr(), "gradient", z.dtype, z.rows, z.columns);
   if (call.labels && given.plain())
     return run(kernels->labelled_hvp[z.dtype], call, z.rows, row_grain(z), row_cost(z, kCheap));
   run(kernels->cross_entropy_hvp[z.dtype], call, z.rows, row_grain(z), row_cost(z, kGeneral));
+  if (!call.gradient) return;
+  call.out = call.gradient;
+  run_summed(kernels->cross_entropy_general[z.dtype], call, z.rows, row_grain(z), row_cost(z, kGeneral));
 }
 
 double binary_cross_entropy_elements(handle logits, handle target, handle row_weight, double gradient_factor,

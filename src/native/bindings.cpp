@@ -51,7 +51,8 @@ NB_MODULE(_native, m) {
   m.def("cross_entropy_jvp_rows", cross_entropy_jvp_rows, "logits"_a, "target"_a, "tangent"_a,
         "row_weight"_a.none(), "options"_a, "loss"_a, "loss_tangent"_a);
   m.def("cross_entropy_hvp_rows", cross_entropy_hvp_rows, "logits"_a, "target"_a, "tangent"_a,
-        "row_weight"_a.none(), "gradient_factor"_a, "options"_a, "gauss_newton"_a, "out"_a);
+        "row_weight"_a.none(), "gradient_factor"_a, "options"_a, "gauss_newton"_a, "out"_a,
+        "gradient"_a.none() = nb::none());
   m.def("softmax_columns", turned<&ColumnKernels::softmax_columns>);
   m.def("log_softmax_columns", turned<&ColumnKernels::log_softmax_columns>);
   m.def("logsumexp_columns", logsumexp_columns);

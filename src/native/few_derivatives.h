@@ -41,6 +41,7 @@ INLINE void tangents_of_rows(const CrossEntropyCall& call, int64_t begin, int64_
 template <class T>
 void labelled_jvp_few(const CrossEntropyCall& call, int64_t begin, int64_t end) {
   using V = Vec<Compute<T>>;
+  cross_entropy_few<T>(call, begin, end);
   CrossEntropyCall slopes = call;
   slopes.loss = call.loss_tangent;
   tangents_of_rows<T>(call, begin, end, [&](RowGroup<T>& z, RowGroup<T>& v, int64_t i) INLINED {
@@ -84,6 +85,10 @@ void labelled_hvp_few(const CrossEntropyCall& call, int64_t begin, int64_t end) 
     });
     z.write((T*)call.out + i * call.n_classes);
   });
+  if (!call.gradient) return;
+  CrossEntropyCall beside = call;
+  beside.out = call.gradient;
+  cross_entropy_few<T>(beside, begin, end);
 }
 
 }  // namespace

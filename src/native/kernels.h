@@ -31,6 +31,7 @@ struct CrossEntropyCall {
   double* loss;               // (M,); may be null where the sum is enough
   double* loss_tangent;       // (M,)
   void* out;                  // (M, K): gradient or Hessian-vector product; may be null
+  void* gradient;             // (M, K): beside the latter, or null
   bool streamed;              // the gradient passes the caches by
 };
 

@@ -15,12 +15,24 @@ INLINE void take_out(C* kept, int64_t first, int64_t count, int64_t label, C& ow
   kept[label - first] = 0;
 }
 
-// The exponentials of all classes but the labelled one, which is `own`, and their sums.
+// What else comes of a batch's exponentials: here nothing.
 template <class T>
+struct NothingElse {
+  static constexpr bool kScaled = false;
+  INLINE void begin(int64_t, int) {}
+  template <class C>
+  INLINE void see(int, const C*, int64_t, int64_t) {}
+  template <class... Found>
+  INLINE void finish(const Found&...) {}
+};
+
+// The exponentials of all classes but the labelled one, which is `own`, and their sums; `also` sees all of them.
+template <class T, class Also>
 INLINE void keep_beside(const Batch<T>& batch, T* out, Kept<T>& kept, Exponentials<Compute<T>>& found,
-                        const int64_t* label, Compute<T>* own) {
+                        const int64_t* label, Compute<T>* own, Also& also) {
   using C = Compute<T>;
   const auto take = [&](int r, C* e, int64_t first, int64_t count) INLINED {
+    also.see(r, e, first, count);
     take_out(e, first, count, label[r], own[r]);
   };
   const auto add = [](int, Sum<C>& sum, const C* e, int64_t count, Vec<C>) INLINED {
@@ -29,13 +41,17 @@ INLINE void keep_beside(const Batch<T>& batch, T* out, Kept<T>& kept, Exponentia
   keep_and_sum(batch, out, out ? kept.expected(out) : nullptr, kept, found, take, add);
 }
 
-template <class T>
-double cross_entropy_rows(const CrossEntropyCall& call, int64_t begin, int64_t end) {
+// Losses and, where it is not null, their gradient. Exponentials of long rows wait in `place`, which is that, or null.
+template <class T, class Also>
+INLINE double labelled_batches(const CrossEntropyCall& call, T* gradient, T* place, int64_t begin, int64_t end,
+                               Also& also) {
   using C = Compute<T>;
   Kept<T> kept(call.n_classes, call.streamed);
   double total = 0;
   batches((const T*)call.logits, call.n_classes, begin, end, [&](const Batch<T>& batch, int64_t i) INLINED {
-    T* out = call.out ? (T*)call.out + i * batch.count : nullptr;
+    T* const out = gradient ? gradient + i * batch.count : nullptr;
+    T* const waiting = place ? place + i * batch.count : nullptr;
+    const bool scaled = out || Also::kScaled;
     const LabelledRows<C> given(call, i, batch.rows);
     const PerRow<C> factor = given.factors(call.gradient_factor);
     Vec<C> labelled{}, its_own{};
@@ -45,12 +61,14 @@ double cross_entropy_rows(const CrossEntropyCall& call, int64_t begin, int64_t e
     LabelledSums<C> sums;
     RowScale<C> scale;
     do {
-      keep_beside(batch, out, kept, found, given.label, own);
+      also.begin(i, batch.rows);
+      keep_beside(batch, waiting, kept, found, given.label, own, also);
       __builtin_memcpy(&its_own, own, sizeof own);
       sums = labelled_sums(found.shift, found.maximum, found.top, labelled, its_own, found.sums.fold());
-      if (out) scale = scale_of<C>(factor, sums.row.whole, found.maximum);
-    } while (out && found.near && !is_exact<C>(scale, factor, found.maximum, found.room, batch.rows) &&
+      if (scaled) scale = scale_of<C>(factor, sums.row.whole, found.maximum);
+    } while (scaled && found.near && !is_exact<C>(scale, factor, found.maximum, found.room, batch.rows) &&
              kept.caution.take());
+    also.finish(batch, i, kept.rows(waiting), found, scale, given, own);
     if (out) weigh_batch(batch, out, kept, found, scale);
     const LabelResult<C> result = label_result(found.maximum, labelled, sums, factor);
     for (int r = 0; r < batch.rows && out; ++r) {
@@ -63,6 +81,12 @@ double cross_entropy_rows(const CrossEntropyCall& call, int64_t begin, int64_t e
     total += given.put(call, i, batch.rows, result.loss);
   });
   return total;
+}
+
+template <class T>
+double cross_entropy_rows(const CrossEntropyCall& call, int64_t begin, int64_t end) {
+  NothingElse<T> nothing;
+  return labelled_batches(call, (T*)call.out, (T*)call.out, begin, end, nothing);
 }
 
 }  // namespace

@@ -120,3 +120,33 @@ def test_factor_and_no_gradient(dtype: type, name: str) -> None:
     kernels.cross_entropy_hvp_rows(z, target, dz, weight, 4.0, options, False, twice)
     normal = np.abs(truth.wide(once)) > 1e-3
     np.testing.assert_array_equal(truth.wide(twice)[normal], 4 * truth.wide(once)[normal])
+
+
+@needs_extended
+@pytest.mark.parametrize("name", ["none", "everything"])
+@pytest.mark.parametrize("dtype", tables.DTYPES, ids=name_of)
+def test_hvp_beside_the_gradient(dtype: type, name: str) -> None:
+    """With the gradient the product is the same, wherever both go; of rows of any length."""
+    limit = FLOAT64_BOUND[kernels.KERNELS] if dtype is np.float64 else PLAIN_HVP_BOUND
+    for shape in [(17, 3), (40, 23), (5, 5000), (2, 17000)]:
+        z, target, dz, weight, options = a_case(name, True, shape, dtype)
+        loss, expected = np.empty(len(z)), np.empty_like(z)
+        kernels.cross_entropy_rows(z, target, weight, 0.5, options, loss, expected)
+        exact = truth.cross_entropy(z, target, dz, weight, options)
+        places = [
+            (np.empty_like(z), None), (z.copy(), None), (dz.copy(), None),
+            (np.empty_like(z), np.empty_like(z)), (dz.copy(), z.copy()),
+        ]  # fmt: skip
+        for out, gradient in places:
+            given_z = next((a for a in (gradient, out) if a is not None and _same(a, z)), z)
+            given_dz = out if _same(out, dz) else dz
+            kernels.cross_entropy_hvp_rows(
+                given_z, target, given_dz, weight, 0.5, options, False, out, gradient
+            )
+            assert ulps(out, 0.5 * exact.hvp, 0.5 * exact.hvp_terms) <= limit
+            if gradient is not None:
+                np.testing.assert_array_equal(truth.wide(gradient), truth.wide(expected))
+
+
+def _same(a: Array, b: Array) -> bool:
+    return a.tobytes() == b.tobytes()

@@ -174,10 +174,14 @@ def cross_entropy_hvp_rows(
     options: LossOptions,
     gauss_newton: bool,
     out: Array,
+    gradient: Array | None = None,
 ) -> None:
     """H dz of each row's loss; Gauss-Newton keeps only what is positive semidefinite.
 
     dG_z = (m1/T) [s'' p (dm - <p,dm>) + 2 zeta (p <p,dm> + l p (dm - <p,dm>))] + m2 (dz/T^2) G_m
+
+    ``out`` may be the logits or the tangent; where the gradient is wanted too, that may be the
+    logits instead.
     """
     zeta = options.z_loss
     for rows, weight, mask, prepared in _blocks_of_loss(logits, target, row_weight, options):
@@ -197,6 +201,8 @@ def cross_entropy_hvp_rows(
                 prepared.bend * dz / options.temperature**2 * _gradient_in_m(prepared, options)
             )
         out[rows] = gradient_factor * weight * result
+    if gradient is not None:
+        cross_entropy_rows(logits, target, row_weight, gradient_factor, options, None, gradient)
 
 
 def _tangent_of(tangent: Array, weight: Floating, mask: Array | None) -> Floating:

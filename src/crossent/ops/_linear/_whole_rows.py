@@ -87,11 +87,10 @@ class WholeRows:
         z, dz = self.logits(block), self._tangent(block, tangents)
         _kernels.cross_entropy_hvp_rows(
             z, self._target(block), dz, block.row_weight, self._loss.reduction.gradient_factor,
-            self._options(block), gauss_newton, dz,
+            self._options(block), gauss_newton,
+            *((dz, z) if with_gradient else (z,)),
         )  # fmt: skip
-        if with_gradient:
-            self.kernel(z, block, None, gradient=True)
-        yield self._every, dz, z
+        yield (self._every, dz, z) if with_gradient else (self._every, z, z)
 
     def kernel(self, z: Floating, block: Block, losses: Array | None, *, gradient: bool) -> float:
         """The sum of the block's losses; the gradient takes the place of the logits."""
