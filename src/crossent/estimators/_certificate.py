@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._typing import Array
+from .._vectors import dot, products
 from ..objective import Evaluation, Network, NetworkObjective
 
 __all__ = ["Certificate"]
@@ -46,7 +47,7 @@ class Certificate:
             surplus = np.array([-surplus[0], surplus[0]])
         mass = objective.targets + surplus
         t = min(1.0, max(0.0, float(np.max(surplus / np.maximum(mass, 1e-300)))))
-        bias = at.network.bias + at.network.weight @ objective.coordinates.mean
+        bias = at.network.bias + products(at.network.weight, objective.coordinates.mean)
         whole = ridge * at.network.weight
         whole += slope
         bound = _square(whole) / (2.0 * ridge)
@@ -60,8 +61,8 @@ class Certificate:
         """What the share t of q costs the bound; ``q`` is t times its total mass."""
         shift = slope - self._slope_at_origin()
         shift *= -t
-        price = (float(np.vdot(slope, shift)) + 0.5 * _square(shift)) / self._objective.ridge
-        price += t * (at.loss - float(np.vdot(slope, at.network.weight)))
+        price = (dot(slope, shift) + 0.5 * _square(shift)) / self._objective.ridge
+        price += t * (at.loss - dot(slope, at.network.weight))
         present = q[q > 0.0]
         total = t * float(self._objective.targets.sum())
         return price + float(present @ np.log(present / total))
@@ -84,4 +85,4 @@ class Certificate:
 
 
 def _square(array: Array) -> float:
-    return float(np.vdot(array, array))
+    return dot(array, array)
