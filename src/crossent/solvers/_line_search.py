@@ -62,7 +62,7 @@ def lower_point(
     if not slope < 0.0:
         return None
     noise = rounding * abs(start.value)
-    low, high, length = 0.0, np.inf, 1.0
+    low, high, length = 0.0, np.inf, _first_length(start.value, slope)
     best: Step | None = None
     for _ in range(_TRIALS):
         there = evaluate(combined(1.0, start.parameters, np.array([length]), direction[None])[0])
@@ -78,6 +78,11 @@ def lower_point(
             return step
         length = _next_length(low, high, length, start.value, there.value, slope)
     return best
+
+
+def _first_length(value: float, slope: float) -> float:
+    """The whole way; less where a parabola lowest there would be below 0, as no loss is."""
+    return min(1.0, 2.0 * value / -slope) if value > 0.0 else 1.0
 
 
 def _next_length(
