@@ -26,7 +26,12 @@ def pieces(size: int, n_rows: int = 1) -> Iterator[slice]:
 
 
 def products(rows: Array, vector: Array) -> Array:
-    """Products float64 (m,) of rows (m, P), float32 or float64, with a vector float64 (P,)."""
+    """Products float64 (m,) of rows (m, P), float32 or float64, with a vector float64 (P,).
+
+    Those with a float32 vector, as stochastic steps have it, are NumPy's, in float32.
+    """
+    if vector.dtype == np.float32:
+        return rows @ vector
     out = np.empty(len(rows))
     _kernels.vector_products(rows, vector, out)
     return out

@@ -62,13 +62,11 @@ class Coordinates(NamedTuple):
 
     def vjp(self, weight_grad: Array, bias_grad: Array) -> tuple[Array, Array]:
         """Gradients in u, in the memory of that in W, and in v, from those in W and b."""
-        if self.classes is None and self.factor.ndim == 1:
-            for columns in pieces(weight_grad.shape[1], max(1, len(weight_grad))):
+        if self.classes is None and self.scale is None and self.factor.ndim == 1:
+            for columns in pieces(weight_grad.shape[1], len(weight_grad)):
                 own = weight_grad[:, columns]
                 own -= np.outer(bias_grad, self.mean[columns])
                 own *= self.factor[columns]
-                if self.scale is not None:
-                    own *= self.scale[:, columns]
             return weight_grad, self.bias_scale * bias_grad
         weight_grad -= np.outer(bias_grad, self.mean)
         own = weight_grad

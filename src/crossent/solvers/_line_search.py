@@ -31,14 +31,9 @@ class Point(NamedTuple):
 
 
 class Step(NamedTuple):
-    """From one point to another, ``length`` times along a direction.
-
-    ``curvature`` is ``s^T y``, of the step and the change of the gradient.
-    """
+    """From one point to another; ``curvature`` is that of the step with the gradient's change."""
 
     start: Point
-    direction: Array
-    length: float
     end: Point
     curvature: float
 
@@ -67,7 +62,7 @@ def lower_point(
     for _ in range(_TRIALS):
         there = evaluate(combined(1.0, start.parameters, np.array([length]), direction[None])[0])
         found = dot(there.gradient, direction)  # no number where one of the gradient is none
-        step = Step(start, direction, length, there, length * (found - slope))
+        step = Step(start, there, length * (found - slope))
         lower = there.value <= start.value + _ENOUGH * length * slope
         level = there.value <= start.value + noise and found <= (2.0 * _ENOUGH - 1.0) * slope
         if not (np.isfinite(there.value) and np.isfinite(found) and (lower or level)):

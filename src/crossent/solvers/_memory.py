@@ -53,11 +53,11 @@ class Memory:
             return
         is_full = len(self._order) == len(self._sy)
         place = self._order.pop(0) if is_full else len(self._order)
-        # s^T y = 1: nothing under- or overflows in float32
-        scale, (s, y) = 1.0 / np.sqrt(step.curvature), self._pairs[place]
-        start, end = step.start.gradient, step.end.gradient
-        combined(scale * step.length, step.direction, np.empty(0), np.empty((0, len(s))), s)
-        square = combined(scale, end, np.array([-scale]), start[None], y)[1]
+        (start, end, curvature), (s, y) = step, self._pairs[place]
+        scale = 1.0 / np.sqrt(curvature)  # s^T y = 1: nothing under- or overflows in float32
+        back = np.array([-scale])
+        combined(scale, end.parameters, back, start.parameters[None], s)
+        square = combined(scale, end.gradient, back, start.gradient[None], y)[1]
         number = np.finfo(np.float64)
         if not number.tiny < square < 1.0 / number.eps:
             if is_full:
@@ -71,14 +71,14 @@ class Memory:
         """-H g, float64 (P,); -g where nothing is remembered."""
         if not self._order:
             return -gradient
-        products = self._products_with(gradient)
+        found = self._products_with(gradient)
         order = np.array(self._order)
         gamma = 1.0 / float(self._yy[order[-1], order[-1]])
         upper = np.triu(self._sy[np.ix_(order, order)])
         inner = gamma * self._yy[np.ix_(order, order)] + np.diag(upper.diagonal())
-        back = np.linalg.solve(upper, products[order, 0])
-        weights = np.zeros_like(products)
-        weights[order, 0] = np.linalg.solve(upper.T, inner @ back - gamma * products[order, 1])
+        back = np.linalg.solve(upper, found[order, 0])
+        weights = np.zeros_like(found)
+        weights[order, 0] = np.linalg.solve(upper.T, inner @ back - gamma * found[order, 1])
         weights[order, 1] = -gamma * back
         return combined(-gamma, gradient, -weights[: len(order)].ravel(), self._rows())[0]
 
