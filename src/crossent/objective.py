@@ -7,13 +7,13 @@ over C S.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._sparse import add_back_product, logits_of, turned
 from ._typing import Array, Batch, Batches, Features
+from ._vectors import are_equal, combined, dot
 from .features import Coordinates, whitened
 from .ops import (
     LinearGradients,
@@ -22,9 +22,6 @@ from .ops import (
 )
 
 __all__ = ["Evaluation", "Network", "NetworkLoss", "NetworkObjective"]
-
-_CACHED = 1 << 15
-"""Numbers of W that are gone through at a time, so that what is made of them stays in a cache."""
 
 
 class NetworkLoss(NamedTuple):
@@ -166,27 +163,17 @@ class NetworkObjective:
         u = flat[:n_weights].reshape(self.n_rows, -1)
         return u, flat[n_weights:n_linear], flat[n_linear:]
 
-    def _row_blocks(self) -> Iterator[slice]:
-        """Rows of W that a cache holds; all at once where the coordinates are not their own."""
-        alone = self.coordinates.scale is None and self.coordinates.factor.ndim == 1
-        n_together = max(1, _CACHED // max(1, self.features.n_features) if alone else self.n_rows)
-        return (slice(i, i + n_together) for i in range(0, self.n_rows, n_together))
-
     # ------------------------------------------------------------ value and gradient
 
     def value_and_grad(self, parameters: Array) -> tuple[float, Array]:
         """f and its gradient, float64 (P,), in the flat vector."""
-        at = self.evaluated(parameters)
-        weight, flat = at.network.weight, np.empty(len(parameters))
+        at, flat = self.evaluated(parameters), np.empty(len(parameters))
+        weight, slope = at.network.weight.reshape(1, -1), at.gradient.weight.ravel()
+        combined(1.0, slope, np.array([self.ridge]), weight, flat[: len(slope)])
         u_grad, v_grad, features_grad = self._parts(flat)
+        v_grad[:] = self.coordinates.vjp(u_grad, at.gradient.bias)[1][: len(v_grad)]
         features_grad[:] = at.gradient.features
-        for rows in self._row_blocks():
-            weight_grad = self.ridge * weight[rows]
-            weight_grad += at.gradient.weight[rows]
-            u_grad[rows], bias_grad = self.coordinates.vjp(weight_grad, at.gradient.bias[rows])
-            if self.loss.fit_intercept:
-                v_grad[rows] = bias_grad
-        return at.loss + 0.5 * self.ridge * float(np.vdot(weight, weight)), flat
+        return at.loss + 0.5 * self.ridge * dot(weight, weight), flat
 
     def loss_and_grad(self, network: Network) -> tuple[float, Network]:
         """Mean loss without the penalty, and its gradient in W, b and the features' parameters."""
@@ -209,7 +196,7 @@ class NetworkObjective:
 
     def evaluated(self, parameters: Array) -> Evaluation:
         """Mean loss and gradient at a point, without the penalty; the last point is remembered."""
-        if self._at is None or not _are_equal(self._at.parameters, parameters):
+        if self._at is None or not are_equal(self._at.parameters, parameters):
             self._at = None  # which makes room for the next
             network = self.unpack(parameters)
             loss, gradient = self.loss_and_grad(network)
@@ -293,11 +280,6 @@ class NetworkObjective:
             own, mass = targets @ class_weight, targets.sum(axis=1)
         spread = smoothing * class_weight.mean() * mass
         return batch.sample_weight * ((1.0 - smoothing) * own + spread)
-
-
-def _are_equal(a: Array, b: Array) -> bool:
-    """Whether two points are one; that they are not most often shows at their beginning."""
-    return np.array_equal(a[:_CACHED], b[:_CACHED]) and np.array_equal(a, b)
 
 
 def _target_totals(loss: NetworkLoss, class_mass: Array) -> Array:

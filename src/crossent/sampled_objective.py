@@ -59,7 +59,7 @@ class SampledObjective(NetworkObjective):
         back = back[:, -self.n_rows :]
         weight = network.weight
         value = float(loss) * share + 0.5 * self.ridge * float(np.vdot(weight, weight))
-        of_weight = back.T @ phi
-        of_weight += self.ridge * weight
+        of_weight = self.ridge * weight
+        of_weight += back.T @ phi
         u_grad, v_grad = self.coordinates.vjp(of_weight, back.sum(axis=0))
         return value, self._flat(u_grad, v_grad, of_features).astype(parameters.dtype, copy=False)

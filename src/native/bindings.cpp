@@ -5,6 +5,7 @@
 #include "bind_radial.h"
 #include "bind_softmax.h"
 #include "bind_sparse.h"
+#include "bind_vectors.h"
 
 namespace crossent {
 namespace {
@@ -78,6 +79,8 @@ NB_MODULE(_native, m) {
   m.def("sparse_logits_rows", sparse_logits_rows);
   m.def("sparse_sums_rows", sparse_sums_rows);
   m.def("turned_matrix", turned_matrix);
+  m.def("vector_products", vector_products);
+  m.def("vector_sum", vector_sum);
   m.def("first_bad_label", first_bad_label);
   m.def("first_outside", first_outside);
   m.def("set_num_threads", set_thread_count);

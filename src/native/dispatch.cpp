@@ -16,10 +16,11 @@ namespace crossent {
   extern const FeatureKernels feature_kernels;   \
   extern const ProductKernels product_kernels;   \
   extern const SparseKernels sparse_kernels;     \
+  extern const VectorKernels vector_kernels;     \
   }
 #define TABLE(isa) \
   {isa::softmax_kernels, isa::loss_kernels, isa::column_kernels, isa::feature_kernels, isa::product_kernels, \
-   isa::sparse_kernels}
+   isa::sparse_kernels, isa::vector_kernels}
 
 FAMILIES(baseline)
 #if defined(CROSSENT_X86_KERNELS)

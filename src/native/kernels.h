@@ -137,6 +137,20 @@ struct TurnCall {
   int64_t rows, columns;
 };
 
+// Rows (m, P) and a vector float64 (P,), gone through a block of the P at a time.
+constexpr int64_t kVectorNumbers = 2048;  // that stay in the first cache
+struct VectorCall {
+  const void* rows;       // (m, P)
+  const double* vector;   // (P,)
+  int64_t n_rows, size;   // m, P
+  int64_t block;          // numbers whose products are added up by themselves
+  double* products;       // (blocks, m), 0 at first
+  const double* weights;  // (m,)
+  double factor;          // of the vector
+  void* out;              // (P,)
+  bool narrow;            // of float32
+};
+
 // Each works on the rows (for the gradient of the parameters: the tiles of features) begin ... end.
 template <class Call>
 using Kernel = void (*)(const Call&, int64_t begin, int64_t end);
@@ -197,6 +211,17 @@ struct SparseKernels {
   Kernel<TurnCall> turned[kDTypes];
 };
 
-struct KernelTable : SoftmaxKernels, LossKernels, ColumnKernels, FeatureKernels, ProductKernels, SparseKernels {};
+struct VectorKernels {
+  Kernel<VectorCall> vector_products[kDTypes];
+  LossKernel<VectorCall> vector_sum[kDTypes];  // returns the sum of squares
+};
+
+struct KernelTable : SoftmaxKernels,
+                     LossKernels,
+                     ColumnKernels,
+                     FeatureKernels,
+                     ProductKernels,
+                     SparseKernels,
+                     VectorKernels {};
 
 }  // namespace crossent

@@ -11,7 +11,6 @@ namespace crossent::CROSSENT_ISA {
 namespace {
 
 constexpr int kPanelVectors = 8;
-constexpr int64_t kAhead = 16;     // numbers ahead of which columns are fetched
 
 template <class T, class Index>
 struct SparseRows {
@@ -67,7 +66,6 @@ void logits_panel(const SparseRows<T, Index>& rows, const SparseCall& call, int6
   const T* const weight = (const T*)call.weight + first;
   const T* const bias = (const T*)call.bias + first;
   T* const out = (T*)call.out + first;
-  const int64_t known = rows.starts[end];
   for (int64_t i = begin; i < end; ++i) {
     Vec<T> sum[Vectors] = {};
     for (int64_t p = rows.starts[i]; p < rows.starts[i + 1]; ++p) {
@@ -76,17 +74,11 @@ void logits_panel(const SparseRows<T, Index>& rows, const SparseCall& call, int6
       each_vector<Vectors, T>(last, [&](int v, int k, auto n) INLINED {
         sum[v] = fma(number, load(from + k, n), sum[v]);
       });
-#ifdef PF
-      const char* const ahead = (const char*)(weight + int64_t(rows.columns[at_most(p + PF, known - 1)]) * K);
-#pragma GCC unroll 8
-      for (int line = 0; line < Vectors; ++line) __builtin_prefetch(ahead + line * kBytes, 0, 2);
-#endif
     }
     each_vector<Vectors, T>(last, [&](int v, int k, auto n) INLINED {
       store(out + i * K + k, n, sum[v] + load(bias + k, n));
     });
   }
-  (void)known;
 }
 
 // z = phi W^T + b of the rows begin ... end; 1 and nothing written where they have columns that are not there.
@@ -132,17 +124,6 @@ void sums_panel(const SparseRows<T, Index>& rows, const SparseCall& call, int64_
       each_vector<Vectors, double>(last, [&](int v, int k, auto) INLINED { back[v] = load(wide + k, Full{}); });
     }
     const int64_t end = rows.starts[i + 1];
-#ifdef PFB
-    if (i + PFB < call.n_rows)
-    for (int64_t p = rows.starts[i + PFB]; p < rows.starts[i + PFB + 1]; p += kIndexLanes<Index>) {
-      const int n = int(at_most(kIndexLanes<Index>, rows.starts[i + PFB + 1] - p));
-      for (uint32_t own = columns_within(rows.columns + p, n, first, count); own; own &= own - 1) {
-        const char* const ahead = (const char*)(sums + int64_t(rows.columns[p + __builtin_ctz(own)]) * K);
-#pragma GCC unroll 8
-        for (int line = 0; line < Vectors; ++line) __builtin_prefetch(ahead + line * kBytes, 1, 2);
-      }
-    }
-#endif
     for (int64_t p = rows.starts[i]; p < end; p += kIndexLanes<Index>) {
       const int n = int(at_most(kIndexLanes<Index>, end - p));
       for (uint32_t own = columns_within(rows.columns + p, n, first, count); own; own &= own - 1) {

@@ -18,7 +18,10 @@ from crossent._kernels import _numpy
 
 FLOORS = ("numpy", "baseline", "avx2", "avx512")
 native_only = pytest.mark.skipif(kernels.KERNELS == "numpy", reason="asks about compiled kernels")
-ENDINGS = ("_rows", "_columns", "_elements", "_label", "_outside", "_product", "_matrix")
+ENDINGS = (
+    "_rows", "_columns", "_elements", "_label", "_outside", "_product", "_matrix", "_products",
+    "_sum",
+)  # fmt: skip
 NAMES = [name for name in kernels.__all__ if name.endswith(ENDINGS)]
 
 

@@ -150,6 +150,12 @@ def test_a_step_too_far_is_taken_back():
     np.testing.assert_allclose(result.parameters, [0.0, 1.0], atol=1e-5)
 
 
+def test_no_step_is_tried_that_a_parabola_would_end_below_nothing():
+    steep = Bowl(100.0)
+    lbfgs(steep, np.array([3.0]), small_gradient(1e-9), max_iter=1)
+    assert steep.n_evaluations == 2
+
+
 def test_an_objective_knows_when_better_coordinates_are_due():
     """It is told the iterations, those since the last time, and whether the criterion is unsure."""
     asked, function, criterion = [], Cosh(1.0, 1.0), small_gradient(0.0)

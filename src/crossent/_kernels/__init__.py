@@ -46,6 +46,8 @@ __all__ = [
     "sparse_logits_rows",
     "sparse_sums_rows",
     "turned_matrix",
+    "vector_products",
+    "vector_sum",
 ]
 
 softmax_rows = floor.softmax_rows
@@ -77,5 +79,7 @@ matrix_product = floor.matrix_product
 sparse_logits_rows = floor.sparse_logits_rows
 sparse_sums_rows = floor.sparse_sums_rows
 turned_matrix = floor.turned_matrix
+vector_products = floor.vector_products
+vector_sum = floor.vector_sum
 linear_cross_entropy_rows = floor.linear_cross_entropy_rows
 cross_entropy_columns = floor.cross_entropy_columns

@@ -30,6 +30,8 @@ from ._numpy import softmax_vjp_rows as softmax_vjp_rows
 from ._numpy import sparse_logits_rows as sparse_logits_rows
 from ._numpy import sparse_sums_rows as sparse_sums_rows
 from ._numpy import turned_matrix as turned_matrix
+from ._numpy import vector_products as vector_products
+from ._numpy import vector_sum as vector_sum
 
 def set_num_threads(n: int) -> None: ...
 def get_num_threads() -> int: ...

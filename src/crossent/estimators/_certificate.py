@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._typing import Array
+from .._vectors import combined, dot, products
 from ..objective import Evaluation, Network, NetworkObjective
 
 __all__ = ["Certificate"]
@@ -37,7 +38,7 @@ class Certificate:
         objective = self._objective
         at, ridge = objective.evaluated(parameters), objective.ridge
         if not objective.loss.fit_intercept:
-            return _square(at.gradient.weight + ridge * at.network.weight) / (2.0 * ridge)
+            return _sum(1.0, at.gradient.weight, ridge, at.network.weight)[1] / (2.0 * ridge)
         slope = self._slope(at.gradient)
         if self._origin is None and not at.network.weight.any():
             self._origin = slope  # which a cold start has for nothing
@@ -46,10 +47,8 @@ class Certificate:
             surplus = np.array([-surplus[0], surplus[0]])
         mass = objective.targets + surplus
         t = min(1.0, max(0.0, float(np.max(surplus / np.maximum(mass, 1e-300)))))
-        bias = at.network.bias + at.network.weight @ objective.coordinates.mean
-        whole = ridge * at.network.weight
-        whole += slope
-        bound = _square(whole) / (2.0 * ridge)
+        bias = at.network.bias + products(at.network.weight, objective.coordinates.mean)
+        bound = _sum(1.0, slope, ridge, at.network.weight)[1] / (2.0 * ridge)
         bound += (1.0 - t) * float(at.gradient.bias @ bias)
         if t > 0.0:
             q = np.maximum(objective.targets - (1.0 - t) * mass, 0.0)
@@ -58,18 +57,18 @@ class Certificate:
 
     def _price_of_mixing(self, at: Evaluation, slope: Array, t: float, q: Array) -> float:
         """What the share t of q costs the bound; ``q`` is t times its total mass."""
-        shift = slope - self._slope_at_origin()
-        shift *= -t
-        price = (float(np.vdot(slope, shift)) + 0.5 * _square(shift)) / self._objective.ridge
-        price += t * (at.loss - float(np.vdot(slope, at.network.weight)))
+        shift, square = _sum(-t, slope, t, self._slope_at_origin())
+        price = (dot(slope, shift) + 0.5 * square) / self._objective.ridge
+        price += t * (at.loss - dot(slope, at.network.weight))
         present = q[q > 0.0]
         total = t * float(self._objective.targets.sum())
         return price + float(present @ np.log(present / total))
 
     def _slope(self, gradient: Network) -> Array:
         """Gradient of the loss in W with b held at the features' mean."""
-        slope = np.outer(gradient.bias, -self._objective.coordinates.mean)
-        slope += gradient.weight
+        slope, mean = np.empty_like(gradient.weight), self._objective.coordinates.mean[None]
+        for row, bias, out in zip(gradient.weight, -gradient.bias, slope, strict=True):
+            combined(1.0, row, np.array([bias]), mean, out)
         return slope
 
     def _slope_at_origin(self) -> Array:
@@ -83,5 +82,6 @@ class Certificate:
         return self._origin
 
 
-def _square(array: Array) -> float:
-    return float(np.vdot(array, array))
+def _sum(a: float, x: Array, b: float, y: Array) -> tuple[Array, float]:
+    """``a x + b y``, as one vector, and the sum of its squares."""
+    return combined(a, x.ravel(), np.array([b]), y.reshape(1, -1))

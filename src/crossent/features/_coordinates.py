@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._typing import Array, Batch, Batches, Features
+from .._vectors import pieces, products
 from ._products import centred_moments, weighted_mean
 
 __all__ = ["Coordinates", "column_coordinates", "whitened"]
@@ -52,7 +53,7 @@ class Coordinates(NamedTuple):
         bias = self.bias_scale * v
         if self.classes is not None:
             weight, bias = self.classes @ weight, self.classes @ bias
-        return weight, bias - weight @ self.mean
+        return weight, bias - products(weight, self.mean)
 
     def features(self, phi: Array) -> Array:
         """(phi - mean) A, float64 (B, n): what u multiplies where Q and s are none."""
@@ -60,24 +61,24 @@ class Coordinates(NamedTuple):
         return centred * self.factor if self.factor.ndim == 1 else centred @ self.factor
 
     def vjp(self, weight_grad: Array, bias_grad: Array) -> tuple[Array, Array]:
-        """Gradients in u and v, from those in W and b."""
-        own, factor = weight_grad, self.factor
-        if self.mean.any():
-            own = np.outer(bias_grad, -self.mean)
-            own += weight_grad
+        """Gradients in u, in the memory of that in W, and in v, from those in W and b."""
+        if self.classes is None and self.scale is None and self.factor.ndim == 1:
+            for columns in pieces(weight_grad.shape[1], len(weight_grad)):
+                own = weight_grad[:, columns]
+                own -= np.outer(bias_grad, self.mean[columns])
+                own *= self.factor[columns]
+            return weight_grad, self.bias_scale * bias_grad
+        weight_grad -= np.outer(bias_grad, self.mean)
+        own = weight_grad
         if self.classes is not None:
             own, bias_grad = self.classes.T @ own, self.classes.T @ bias_grad
-        if factor.ndim == 2:
-            u_grad = own @ factor
-        else:
-            u_grad = np.multiply(own, factor, out=None if own is weight_grad else own)
-        if self.scale is not None:
-            u_grad *= self.scale
-        return u_grad, self.bias_scale * bias_grad
+        own = own @ self.factor if self.factor.ndim == 2 else own * self.factor
+        np.multiply(own, 1.0 if self.scale is None else self.scale, out=weight_grad)
+        return weight_grad, self.bias_scale * bias_grad
 
     def inverse(self, weight: Array, bias: Array) -> tuple[Array, Array]:
         """The coordinates u and v of W and b; 0 where a direction has no coordinate."""
-        bias = bias + weight @ self.mean
+        bias = bias + products(weight, self.mean)
         if self.classes is not None:
             weight, bias = self.classes.T @ weight, self.classes.T @ bias
         if self.factor.ndim == 2:

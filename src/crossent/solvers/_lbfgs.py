@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import numpy as np
-
 from .._typing import Array, Objective
+from .._vectors import are_equal
 from ._line_search import Point, lower_point
 from ._memory import Memory
 from ._result import Callback, Criterion, Result
@@ -109,10 +108,8 @@ def _step(run: Run, at: Point, memory: Memory) -> Point | None:
         if attempt:
             memory.clear()
         direction = memory.direction(at.gradient)
-        if not float(at.gradient @ direction) < 0.0:
-            continue
-        there = lower_point(run.evaluate, at, direction, rounding=run.rounding)
-        if there is not None and np.any(there.parameters != at.parameters):
-            memory.add(at, there)
-            return there
+        step = lower_point(run.evaluate, at, direction, rounding=run.rounding)
+        if step is not None and not are_equal(step.end.parameters, at.parameters):
+            memory.add(step)
+            return step.end
     return None

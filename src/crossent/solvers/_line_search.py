@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .._typing import Array
+from .._vectors import combined, dot
 
-__all__ = ["Point", "lower_point"]
+__all__ = ["Point", "Step", "lower_point"]
 
 _ENOUGH = 1e-4
 _FLAT = 0.9
@@ -29,46 +30,54 @@ class Point(NamedTuple):
         return bool(np.isfinite(self.value) and np.isfinite(self.gradient).all())
 
 
+class Step(NamedTuple):
+    """From one point to another; ``curvature`` is that of the step with the gradient's change."""
+
+    start: Point
+    end: Point
+    curvature: float
+
+
 def lower_point(
-    evaluate: Callable[[Array], Point],
-    start: Point,
-    direction: Array,
-    *,
-    rounding: float,
-    first: float = 1.0,
-) -> Point | None:
-    """A point on the way that meets Wolfe's conditions, or the lowest of those tried, or None.
+    evaluate: Callable[[Array], Point], start: Point, direction: Array, *, rounding: float
+) -> Step | None:
+    """The step to a point that meets Wolfe's conditions, or the lowest of those tried, or None.
 
     Parameters
     ----------
     evaluate : callable
     start : Point
     direction : float64 (P,)
-        Downhill.
+        A direction that does not lead down has no such point.
     rounding : float
         Relative error of a value. Where it hides the decrease, slopes decide, as in the approximate
         conditions of Hager and Zhang (2005).
-    first : float
-        Length that is tried first.
     """
-    slope = float(start.gradient @ direction)
+    slope = dot(start.gradient, direction)
+    if not slope < 0.0:
+        return None
     noise = rounding * abs(start.value)
-    low, high, length = 0.0, np.inf, first
-    best: Point | None = None
+    low, high, length = 0.0, np.inf, _first_length(start.value, slope)
+    best: Step | None = None
     for _ in range(_TRIALS):
-        step = direction if length == 1.0 else length * direction
-        there = evaluate(start.parameters + step)
-        found = float(there.gradient @ direction) if there.is_finite else np.nan
+        there = evaluate(combined(1.0, start.parameters, np.array([length]), direction[None])[0])
+        found = dot(there.gradient, direction)  # no number where one of the gradient is none
+        step = Step(start, there, length * (found - slope))
         lower = there.value <= start.value + _ENOUGH * length * slope
         level = there.value <= start.value + noise and found <= (2.0 * _ENOUGH - 1.0) * slope
-        if not (np.isfinite(found) and (lower or level)):
+        if not (np.isfinite(there.value) and np.isfinite(found) and (lower or level)):
             high = length
         elif found < _FLAT * slope:
-            best, low = there, length
+            best, low = step, length
         else:
-            return there
+            return step
         length = _next_length(low, high, length, start.value, there.value, slope)
     return best
+
+
+def _first_length(value: float, slope: float) -> float:
+    """The whole way; less where a parabola lowest there would be below 0, as no loss is."""
+    return min(1.0, 2.0 * value / -slope) if value > 0.0 else 1.0
 
 
 def _next_length(

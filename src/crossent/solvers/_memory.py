@@ -1,26 +1,21 @@
 """What L-BFGS remembers: pairs of steps and changes of the gradient, and the direction they give.
 
-In matrices that a BLAS goes through once a product, by the compact form of Byrd, Nocedal and
-Schnabel (1994), rather than vector by vector.
+By the compact form of Byrd, Nocedal and Schnabel (1994): all pairs are gone through once for their
+products with a gradient, and once for the direction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from .._typing import Array
-from ._line_search import Point
+from .._vectors import combined, products
+from ._line_search import Step
 
 __all__ = ["Memory"]
 
 _LARGE = 1 << 18
 """Parameters from which the pairs are kept in float32: they only shape the direction."""
-
-_PIECE = 1 << 15
-"""Numbers of a vector that are gone through at a time, so that what is made of them stays in a
-cache: vectors of a million numbers or more are read and written no oftener than need be."""
 
 
 class Memory:
@@ -39,9 +34,9 @@ class Memory:
 
     def __init__(self, size: int, n_parameters: int) -> None:
         dtype = np.float32 if n_parameters >= _LARGE else np.float64
-        self._pairs = np.empty((2, size, n_parameters), dtype)  # S and Y, in a ring
+        self._pairs = np.empty((size, 2, n_parameters), dtype)  # s and y of each, in a ring
         self._sy, self._yy = np.zeros((size, size)), np.zeros((size, size))
-        self._products = np.zeros((2, size))  # S^T g and Y^T g, for the gradient last seen
+        self._products = np.zeros((size, 2))  # s^T g and y^T g, for the gradient last seen
         self._order: list[int] = []
         self._is_new = False
 
@@ -49,84 +44,61 @@ class Memory:
         """Forget all pairs."""
         self._order.clear()
 
-    def add(self, start: Point, end: Point) -> None:
-        """Remember the step between two points, and forget the oldest.
+    def add(self, step: Step) -> None:
+        """Remember a step and the change of the gradient on it, and forget the oldest.
 
         Left out is one without positive curvature, or whose squares are beyond a float64.
         """
-        own = square = 0.0
-        for piece in self._pieces():
-            step, change = _difference(start, end, piece)
-            own += _dot(step, change)
-            square += _dot(change, change)
-        number = np.finfo(np.float64)
-        if not (own > number.eps * square and number.tiny * own < square < np.inf):
+        if not step.curvature > 0.0:
             return
-        size = len(self._sy)
-        place = self._order.pop(0) if len(self._order) == size else len(self._order)
+        is_full = len(self._order) == len(self._sy)
+        place = self._order.pop(0) if is_full else len(self._order)
+        (start, end, curvature), (s, y) = step, self._pairs[place]
+        scale = 1.0 / np.sqrt(curvature)  # s^T y = 1: nothing under- or overflows in float32
+        back = np.array([-scale])
+        combined(scale, end.parameters, back, start.parameters[None], s)
+        square = combined(scale, end.gradient, back, start.gradient[None], y)[1]
+        number = np.finfo(np.float64)
+        if not number.tiny < square < 1.0 / number.eps:
+            if is_full:
+                self.clear()  # as the place of the oldest may hold anything
+            return
         self._order.append(place)
-        self._scale = 1.0 / np.sqrt(own)  # s^T y = 1: nothing under- or overflows in float32
-        for piece in self._pieces():
-            for pairs, vector in zip(self._pairs, _difference(start, end, piece), strict=True):
-                pairs[place, piece] = self._scale * vector
-        self._sy[place, place], self._yy[place, place] = 1.0, square / own
-        self._is_new = True
+        self._scale, self._is_new = scale, True
+        self._sy[place, place], self._yy[place, place] = 1.0, square
 
     def direction(self, gradient: Array) -> Array:
         """-H g, float64 (P,); -g where nothing is remembered."""
         if not self._order:
             return -gradient
-        products, size = self._products_with(gradient)
+        found = self._products_with(gradient)
         order = np.array(self._order)
         gamma = 1.0 / float(self._yy[order[-1], order[-1]])
         upper = np.triu(self._sy[np.ix_(order, order)])
         inner = gamma * self._yy[np.ix_(order, order)] + np.diag(upper.diagonal())
-        back = np.linalg.solve(upper, products[0, order])
-        weights = np.zeros_like(products)
-        weights[0, order] = np.linalg.solve(upper.T, inner @ back - gamma * products[1, order])
-        weights[1, order] = -gamma * back
-        used, dtype = slice(0, len(order)), self._pairs.dtype
-        weights = (weights / size).astype(dtype)
-        along = [row[used] @ pairs[used] for row, pairs in zip(weights, self._pairs, strict=True)]
-        direction = np.empty_like(gradient)
-        for piece in self._pieces():
-            found = size * (along[0][piece] + along[1][piece])
-            direction[piece] = gradient[piece] * -gamma - found
-        return direction
+        back = np.linalg.solve(upper, found[order, 0])
+        weights = np.zeros_like(found)
+        weights[order, 0] = np.linalg.solve(upper.T, inner @ back - gamma * found[order, 1])
+        weights[order, 1] = -gamma * back
+        return combined(-gamma, gradient, -weights[: len(order)].ravel(), self._rows())[0]
 
-    def _pieces(self) -> Iterator[slice]:
-        n_parameters = self._pairs.shape[2]
-        return (slice(i, i + _PIECE) for i in range(0, n_parameters, _PIECE))
+    def _rows(self) -> Array:
+        """s, y, s, y ... of the pairs there are."""
+        used = self._pairs[: len(self._order)]
+        return used.reshape(-1, used.shape[2])
 
-    def _products_with(self, gradient: Array) -> tuple[Array, float]:
-        """S^T g and Y^T g, float64 (2, m), and the size of g.
+    def _products_with(self, gradient: Array) -> Array:
+        """s^T g and y^T g, float64 (m, 2).
 
         The newest pair's products with the others are differences of these: y is the change of g.
         """
-        used = slice(0, len(self._order))
-        size = float(np.linalg.norm(gradient)) or 1.0
-        g = np.empty(len(gradient), self._pairs.dtype)
-        for piece in self._pieces():
-            g[piece] = gradient[piece] / size
-        products = np.zeros_like(self._products)
-        for row, pairs in zip(products, self._pairs, strict=True):
-            row[used] = size * (pairs[used] @ g).astype(np.float64)
+        found = np.zeros_like(self._products)
+        found[: len(self._order)] = products(self._rows(), gradient).reshape(-1, 2)
         if self._is_new:
             place, others = self._order[-1], self._order[:-1]
-            changes = self._scale * (products - self._products)
-            self._sy[others, place] = changes[0, others]
-            self._yy[others, place] = self._yy[place, others] = changes[1, others]
+            changes = self._scale * (found - self._products)
+            self._sy[others, place] = changes[others, 0]
+            self._yy[others, place] = self._yy[place, others] = changes[others, 1]
             self._is_new = False
-        self._products = products
-        return products, size
-
-
-def _dot(a: Array, b: Array) -> float:
-    """a b of a piece, without the threads that a BLAS would wake for each."""
-    return float(np.einsum("i,i", a, b))
-
-
-def _difference(start: Point, end: Point, piece: slice) -> tuple[Array, Array]:
-    """A piece of the step from one point to another, and of the change of the gradient."""
-    step = end.parameters[piece] - start.parameters[piece]
-    return step, end.gradient[piece] - start.gradient[piece]
+        self._products = found
+        return found

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from .._typing import Array, Objective
+from .._vectors import dot
 from ._line_search import Point
 from ._result import Callback, Criterion, Progress, Result, Stop
 
@@ -50,7 +51,7 @@ class Run:
                 "the objective at the starting point is not a finite number: scale the data, "
                 "or compute in float64"
             )
-        self._at = Progress(0, at.value, float(np.linalg.norm(at.gradient)), start)
+        self._at = Progress(0, at.value, math.sqrt(dot(at.gradient, at.gradient)), start)
         self._stop = self._criterion(self._at)
         return at
 
@@ -59,7 +60,7 @@ class Run:
         fall = self._at.value - at.value
         self._stalled = self._stalled + 1 if fall <= _STALLED_DECREASE * abs(at.value) else 0
         n_iteration = self._at.n_iteration + 1
-        norm = float(np.linalg.norm(at.gradient))
+        norm = math.sqrt(dot(at.gradient, at.gradient))
         self._at = Progress(n_iteration, at.value, norm, at.parameters)
         self._stop = self._criterion(self._at)
         self._at = self._at._replace(gap=self._gap())

@@ -43,6 +43,7 @@ from ._softmax import (
     softmax_vjp_rows,
 )
 from ._sparse import sparse_logits_rows, sparse_sums_rows, turned_matrix
+from ._vectors import vector_products, vector_sum
 
 __all__ = [
     "binary_cross_entropy_elements",
@@ -76,4 +77,6 @@ __all__ = [
     "sparse_logits_rows",
     "sparse_sums_rows",
     "turned_matrix",
+    "vector_products",
+    "vector_sum",
 ]
