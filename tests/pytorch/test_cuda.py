@@ -77,6 +77,38 @@ def test_every_format(dtype, reduction):
     assert [g.dtype for g in got[1:]] == [dtype, dtype]
 
 
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_second_derivatives_in_every_format(dtype):
+    generator = torch.Generator().manual_seed(6)
+    x, w, v = (torch.randn(n, 24, generator=generator).to(dtype) for n in (64, 300, 300))
+    labels = torch.randint(0, 300, (64,), generator=generator)
+
+    def hessian_product(loss, x, w, v, labels):
+        w = w.requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(x, w, labels), w, create_graph=True)
+        return torch.autograd.grad(gradient, w, v)[0]
+
+    got = hessian_product(ct.linear_cross_entropy, *(t.cuda() for t in (x, w, v, labels)))
+    wide = (t.double() for t in (x, w, v))
+    due = hessian_product(lambda x, w, t: F.cross_entropy(F.linear(x, w), t), *wide, labels)
+    assert got.dtype == dtype
+    assert (got.cpu().double() - due).abs().max() < 2 * FORMATS[dtype] * due.abs().max()
+
+
+@pytest.mark.parametrize("dtypes", [(torch.float64,) * 2, (torch.bfloat16, torch.float32)])
+def test_statistics_are_those_of_the_cpu(dtypes):
+    generator = torch.Generator().manual_seed(7)
+    sizes = zip((50, 30), dtypes, strict=True)
+    given = [torch.randn(n, 8, generator=generator).to(dtype) for n, dtype in sizes]
+    labels = torch.randint(0, 30, (50,), generator=generator)
+    due = ct.linear_statistics(*given, labels, top_k=3)
+    got = ct.linear_statistics(*(t.cuda() for t in given), labels.cuda(), top_k=3)
+    for a, b in zip(got, due, strict=True):
+        assert a.is_cuda
+        rtol = {torch.float64: 1e-12, torch.bfloat16: 2e-2}.get(b.dtype, 1e-5)
+        torch.testing.assert_close(a.cpu(), b, rtol=rtol, atol=rtol)
+
+
 @pytest.mark.parametrize("linear", [False, True], ids=["logits", "layer"])
 def test_compiled(linear):
     torch.manual_seed(2)

@@ -64,10 +64,10 @@ def _wide(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.dtype.itemsize == 2 else tensor
 
 
-def _multiplies_narrow(inputs: torch.Tensor) -> bool:
+def _multiplies_narrow(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Whether a device multiplies 16-bit matrices into float32, as torch offers it since 2.8."""
-    narrow = inputs.dtype in (torch.float16, torch.bfloat16)
-    return narrow and inputs.is_cuda and "dtype" in torch.ops.aten.mm.overloads()
+    narrow = a.dtype == b.dtype and a.dtype in (torch.float16, torch.bfloat16)
+    return narrow and a.is_cuda and "dtype" in torch.ops.aten.mm.overloads()
 
 
 def blocks(n_rows: int, width: int, times: int = 1) -> Iterator[slice]:
@@ -134,7 +134,7 @@ class LayerLogits:
         self._given = (inputs, weight, bias)
         self._inputs = inputs.reshape(-1, inputs.shape[-1])
         self._weight, self._bias = weight, bias
-        self._narrow = _multiplies_narrow(inputs)
+        self._narrow = _multiplies_narrow(inputs, weight)
         self.n_rows, self.n_classes = len(self._inputs), len(weight)
         self.logits_like = inputs.new_empty((*inputs.shape[:-1], len(weight)), device="meta")
         self.absent: torch.Tensor | None = None
