@@ -1,7 +1,7 @@
 """Long vectors, such as a solver's parameters: products and sums, in the library's own threads.
 
 A BLAS's threads go on looking for work for a while after each call, which was found to halve the
-speed of the kernels that follow.
+speed of the kernels that follow. Float32 vectors, which stochastic steps have, are left to NumPy.
 """
 
 from __future__ import annotations
@@ -26,10 +26,7 @@ def pieces(size: int, n_rows: int = 1) -> Iterator[slice]:
 
 
 def products(rows: Array, vector: Array) -> Array:
-    """Products float64 (m,) of rows (m, P), float32 or float64, with a vector float64 (P,).
-
-    Those with a float32 vector, as stochastic steps have it, are NumPy's, in float32.
-    """
+    """Products (m,) of rows (m, P), float32 or float64, with a vector (P,)."""
     if vector.dtype == np.float32:
         return rows @ vector
     out = np.empty(len(rows))
@@ -38,7 +35,7 @@ def products(rows: Array, vector: Array) -> Array:
 
 
 def dot(a: Array, b: Array) -> float:
-    """The product of two arrays float64 of one size."""
+    """The product of two arrays of one size."""
     return float(products(a.reshape(1, -1), b.ravel())[0])
 
 
@@ -47,6 +44,9 @@ def combined(
 ) -> tuple[Array, float]:
     """``factor vector + weights rows`` (P,), rounded once to what ``out`` is, and |of it|^2."""
     out = np.empty_like(vector) if out is None else out
+    if vector.dtype == np.float32:
+        np.add(factor * vector, weights @ rows, out=out, casting="same_kind")
+        return out, float(out @ out)
     return out, _kernels.vector_sum(weights, rows, vector, factor, out)
 
 

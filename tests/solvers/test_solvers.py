@@ -150,6 +150,15 @@ def test_a_step_too_far_is_taken_back():
     np.testing.assert_allclose(result.parameters, [0.0, 1.0], atol=1e-5)
 
 
+def test_very_many_parameters_are_remembered_in_float32_and_found_in_float64():
+    size = 1 << 18
+    many = Bowl(*np.linspace(1.0, 50.0, size))
+    start = np.arange(size) + np.random.default_rng(0).normal(size=size)
+    result = lbfgs(many, start, small_gradient(1e-6), max_iter=100)
+    assert result.converged
+    np.testing.assert_allclose(result.parameters, np.arange(size), rtol=0.0, atol=1e-6)
+
+
 def test_no_step_is_tried_that_a_parabola_would_end_below_nothing():
     steep = Bowl(100.0)
     lbfgs(steep, np.array([3.0]), small_gradient(1e-9), max_iter=1)
