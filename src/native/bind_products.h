@@ -55,9 +55,6 @@ void matrix_product(handle left, handle right, handle out, handle start, bool in
     call.start_row = from.row;
   }
   if (call.m == 0 || call.p == 0) return;
-  if (call.m == 1 && b.row == 1)  // the transposed product reads b where it lies
-    call = {b.data, a.data, call.start, z.data, b.columns, a.columns, 1,
-            b.column, 1, a.column, 1, 1, 1, in_order, 0, 0};
   const int64_t items = kernels->plan_product[a.dtype](call, thread_count());
   const auto kernel = kernels->product[a.dtype];
   const double cost = kPerRow + kPerTerm * double(call.m) * double(call.p) * double(call.c + 1);

@@ -17,11 +17,11 @@ constexpr int kDepth = 256;        // products added up before they are added to
 constexpr int kAtOnce = 32;        // rows of b that are read side by side: as many as a processor foresees
 constexpr int64_t kTileRows = 512;
 #if defined(__AVX512F__)
-constexpr int kTall = 14, kTallStrided = 8;  // rows whose sums are held in registers
+constexpr int kTall = 14, kNarrowVectors = 4;  // rows whose sums are held in registers; vectors of fewer rows
 #else
-constexpr int kTall = 6, kTallStrided = 6;
+constexpr int kTall = 6, kNarrowVectors = 2;
 #endif
-constexpr int kVectors = 2;  // of each of these rows
+constexpr int kVectors = 2;  // of each of kTall rows
 template <class T>
 constexpr int kWide = kVectors * kLanes<T>;
 template <class T>
@@ -59,25 +59,25 @@ INLINE void multiply_panel(Left left, const T* b, int64_t b_row, int64_t depth, 
 #pragma GCC unroll 14
     for (int i = 0; i < R; ++i) {
       const T* start = result.start.at + (i < rows ? i : 0) * result.start.row;
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int v = 0; v < end; ++v) sum[i][v] = load(start + v * L, Full{});
       sum[i][end] = load(start + end * L, last);
     }
 #pragma GCC unroll 2
   for (int64_t k = 0; k < depth; ++k, b += b_row) {
     Vec<T> right[Vectors];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < end; ++v) right[v] = load(b + v * L, Full{});
     right[end] = load(b + end * L, last);
     prefetch(k);
 #pragma GCC unroll 14
     for (int i = 0; i < R; ++i) {
       if constexpr (std::is_reference_v<decltype(left(k, i))>) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int v = 0; v < Vectors; ++v) sum[i][v] = fma_of(left(k, i), right[v], sum[i][v]);
       } else {
         const Vec<T> number = splat(left(k, i));
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int v = 0; v < Vectors; ++v) sum[i][v] = fma(number, right[v], sum[i][v]);
       }
     }
@@ -87,7 +87,7 @@ INLINE void multiply_panel(Left left, const T* b, int64_t b_row, int64_t depth, 
     if (i >= rows) break;
     const T* start = result.start.at + i * result.start.row;
     T* out = result.out.at + i * result.out.row;
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < end; ++v) {
       if (added) sum[i][v] += load(start + v * L, Full{});
       store(out + v * L, Full{}, sum[i][v]);
@@ -113,13 +113,26 @@ INLINE void multiply(Left left, const T* b, int64_t b_row, int64_t depth, const 
     multiply_panel<R, 1>(left, b, b_row, depth, result, rows, columns, prefetch);
 }
 
-// panel[k * Width + i] = from(i, k), zeros from `count` to Width.
-template <int Width, class T>
+// The same of 1 ... kTall rows, where they are few by fewer sums.
+template <class T, class Left, class Prefetch = Nothing>
+INLINE void multiply_rows(Left left, const T* b, int64_t b_row, int64_t depth, const Result<T>& result, int rows,
+                          int columns, Prefetch prefetch = {}) {
+  if (rows <= 2)
+    multiply<2>(left, b, b_row, depth, result, rows, columns, prefetch);
+  else if (rows * 2 <= kTall)
+    multiply<kTall / 2>(left, b, b_row, depth, result, rows, columns, prefetch);
+  else
+    multiply<kTall>(left, b, b_row, depth, result, rows, columns, prefetch);
+}
+
+// panel[k * Width + i] = from(i, k), zeros from `count` to Width. With `Next`, the panel after it is asked for.
+template <int Width, bool Next = false, class T>
 INLINE void pack(Matrix<const T> from, int count, int64_t depth, T* panel) {
   constexpr int L = kLanes<T>, whole = Width / L * L;
   if (from.row == 1 && count == Width) {
     for (int64_t k = 0; k < depth; ++k, panel += Width) {
       const T* at = from.at + k * from.column;
+      for (int i = 0; Next && i < Width; i += kLine<T>) __builtin_prefetch(at + Width + i, 0, 2);
 #pragma GCC unroll 4
       for (int i = 0; i < whole; i += L) store(panel + i, Full{}, load(at + i, Full{}));
       if constexpr (whole < Width) store(panel + whole, Width - whole, load(at + whole, Width - whole));
@@ -130,6 +143,7 @@ INLINE void pack(Matrix<const T> from, int count, int64_t depth, T* panel) {
         Vec<T> block[L];
         const int n = int(at_most(L, depth - k)), width = int(at_most(L, Width - i));
         const T* at = from.at + i * from.row + k;
+        for (int r = 0; Next && r < L; ++r) __builtin_prefetch(at + (Width + r) * from.row, 0, 2);
         if (n == L)
           for (int r = 0; r < L; ++r) block[r] = i + r < count ? load(at + r * from.row, Full{}) : Vec<T>{};
         else
@@ -154,19 +168,40 @@ struct TileStep {
   INLINE int rows(int64_t i, int most) const { return int(at_most(most, m - i)); }
   INLINE int columns(int64_t j) const { return int(at_most(W, p - j)); }
 
-  // b is one panel: a is read where it lies, a number at a time.
+  // b is one panel, of more vectors the fewer rows: a is read where it lies, a number at a time.
   void narrow(T* panel) const {
-    pack<W>(Matrix<const T>{b.at, b.column, b.row}, int(p), depth, panel);
-    for (int64_t i = 0; i < m; i += kTallStrided) {
-      const int here = rows(i, kTallStrided);
-      const T* row[kTallStrided];
-      for (int r = 0; r < kTallStrided; ++r) row[r] = a.from(i + (r < here ? r : 0), 0).at;
-      const auto near = [&](int64_t k, int r) INLINED -> const T& { return row[r][k]; };
-      const auto far = [&](int64_t k, int r) INLINED -> const T& { return row[r][k * a.column]; };
+    constexpr int L = kLanes<T>, rows = kTall < 8 ? kTall : 8;
+    if (p <= L) return narrow_rows<rows, 1>(panel);
+    if (p <= 2 * L) return narrow_rows<rows, 2>(panel);
+    if constexpr (kNarrowVectors == 4) {
+      if (p <= 3 * L) return narrow_rows<rows, 3>(panel);
+      narrow_rows<6, 4>(panel);
+    }
+  }
+
+  template <int R, int Vectors>
+  void narrow_rows(T* panel) const {
+    constexpr int L = kLanes<T>, width = Vectors * L;
+    pack<width>(Matrix<const T>{b.at, b.column, b.row}, int(p), depth, panel);
+    for (int64_t i = 0; i < m; i += R) {
+      const int here = rows(i, R);
+      const T* row[R];
+      for (int r = 0; r < R; ++r) row[r] = a.from(i + (r < here ? r : 0), 0).at;
+      const auto put = [&](auto left, auto prefetch) INLINED {
+        const Result<T> to = result.from(i, 0);
+        if (p == width)
+          multiply_panel<R, Vectors>(left, panel, width, depth, to, here, Full{}, prefetch);
+        else
+          multiply_panel<R, Vectors>(left, panel, width, depth, to, here, int(p) - width + L, prefetch);
+      };
+      const T* next = a.from(i + R < m ? i + R : i, 0).at;
+      const auto prefetch = [&](int64_t k) INLINED {
+        if (k < depth / kLine<T> * R) __builtin_prefetch(next + k % R * a.row + k / R * kLine<T>, 0, 2);
+      };
       if (a.column == 1)
-        multiply<kTallStrided>(near, panel, W, depth, result.from(i, 0), here, int(p));
+        put([&](int64_t k, int r) INLINED { return row[r][k]; }, prefetch);
       else
-        multiply<kTallStrided>(far, panel, W, depth, result.from(i, 0), here, int(p));
+        put([&](int64_t k, int r) INLINED { return row[r][k * a.column]; }, Nothing{});
     }
   }
 
@@ -195,19 +230,17 @@ struct TileStep {
     for (int64_t j = 0; j < p; j += W) {
       const T* at = b.from(0, j).at;
       const int columns = int(at_most(W, p - j));
-      if (m <= 2)
-        multiply<2>(left, at, b.row, depth, result.from(0, j), int(m), columns);
-      else if (m * 2 <= kTall)
-        multiply<kTall / 2>(left, at, b.row, depth, result.from(0, j), int(m), columns);
-      else
-        multiply<kTall>(left, at, b.row, depth, result.from(0, j), int(m), columns);
+      const auto prefetch = [&](int64_t k) INLINED {
+        for (int v = 0; v < W; v += kLine<T>) __builtin_prefetch(at + (kAtOnce + k) * b.row + v, 0, 2);
+      };
+      multiply_rows(left, at, b.row, depth, result.from(0, j), int(m), columns, prefetch);
     }
   }
 
   void packed(T* panels) const {
     alignas(64) T panel[kDepth * kTall];
     for (int64_t j = 0; j < p; j += W)
-      pack<W>(Matrix<const T>{b.from(0, j).at, b.column, b.row}, columns(j), depth, panels + j * depth);
+      pack<W, true>(Matrix<const T>{b.from(0, j).at, b.column, b.row}, columns(j), depth, panels + j * depth);
     for (int64_t i = 0; i < m; i += kTall) {
       pack<kTall>(a.from(i, 0), rows(i, kTall), depth, panel);
       const auto left = [&](int64_t k, int r) INLINED -> const T& { return panel[k * kTall + r]; };
@@ -220,9 +253,9 @@ struct TileStep {
       for (int64_t j = 0; j < p; j += W) {
         const T* b_panel = panels + j * depth;
         if (j == 0)
-          multiply<kTall>(left, b_panel, W, depth, result.from(i, j), rows(i, kTall), columns(j), prefetch);
+          multiply_rows(left, b_panel, W, depth, result.from(i, j), rows(i, kTall), columns(j), prefetch);
         else
-          multiply<kTall>(left, b_panel, W, depth, result.from(i, j), rows(i, kTall), columns(j));
+          multiply_rows(left, b_panel, W, depth, result.from(i, j), rows(i, kTall), columns(j));
       }
     }
   }
@@ -257,7 +290,8 @@ void product_tiles(const ProductCall& call, int64_t begin, int64_t end, void* pa
     const int64_t i = item / across * call.tile_m, j = item % across * call.tile_p;
     Result<T> result = Result<T>{start, out, call.in_order}.from(i, j);
     const int64_t m = at_most(call.tile_m, call.m - i), p = at_most(call.tile_p, call.p - j);
-    const bool narrow = p <= kWide<T>, flat = !narrow && m <= kTall && b.column == 1;
+    const int64_t wide = a.column == 1 && m > kTall ? kNarrowVectors * kLanes<T> : kWide<T>;
+    const bool narrow = p <= wide, flat = !narrow && m <= kTall && b.column == 1;
     for (int64_t k = 0; k < call.c || k == 0; k += kDepth) {
       const TileStep<T> step{a.from(i, k), b.from(k, j), result, m, p, at_most(kDepth, call.c - k)};
       if (narrow)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import crossent as ce
-from crossent.ops._linear import _problem, _value_and_grad
+from crossent.ops._linear import _hvp, _jvp, _problem, _value_and_grad
 from tests.ops.linear_options import LABELS, OPTIONS, RNG, TARGETS, B, D, K, N, W, X
 
 
@@ -149,6 +149,22 @@ def test_targets_and_masks_are_converted_block_by_block(dtype):
     assert peak <= x.nbytes + w.nbytes + 2 * workspace + formulas + (1 << 16)
 
 
+@pytest.mark.skipif(ce.build_info()["kernels"] == "numpy", reason="a BLAS has an order of its own")
+@pytest.mark.parametrize("shape", [(300, 20, 5), (300, 40, 100), (300, 64, 900), (300, 300, 40)])
+def test_a_row_has_the_same_bits_among_any_others(shape):
+    n, d, k = shape
+    x, w, b = (RNG.normal(size=size).astype(np.float32) for size in ((n, d), (k, d), k))
+    labels, options = RNG.integers(0, k, n), {"bias": b, "reduction": "sum"}
+    losses = ce.linear_cross_entropy(x, w, labels, bias=b, reduction="none")
+    _, every = ce.linear_cross_entropy_value_and_grad(x, w, labels, **options)
+    for rows in (slice(7, 290), slice(40, 51), slice(3, 4)):
+        given = x[rows], w, labels[rows]
+        some = ce.linear_cross_entropy(*given, bias=b, reduction="none")
+        np.testing.assert_array_equal(some, losses[rows])
+        _, found = ce.linear_cross_entropy_value_and_grad(*given, **options)
+        np.testing.assert_array_equal(found.inputs, every.inputs[rows])
+
+
 @pytest.mark.parametrize("workspace", [None, 1200])
 @pytest.mark.parametrize("target", [LABELS, TARGETS])
 def test_absent_rows_cost_no_product(target, workspace):
@@ -172,6 +188,15 @@ def test_absent_rows_cost_no_product(target, workspace):
     np.testing.assert_allclose(found.weight, 0.5 * expected[1].weight, rtol=0, atol=1e-14)
     np.testing.assert_allclose(found.inputs[some], 0.5 * expected[1].inputs, rtol=0, atol=1e-14)
     assert not found.inputs[~some].any()
+    tangents = ce.LinearGradients(X, W, None)
+    for n_products, call in (
+        (1, lambda: _value_and_grad.value_and_grad(problem, (), None)),
+        (3, lambda: _jvp.jvp(problem, tangents)),
+        (3, lambda: _hvp.hvp(problem, tangents, False, ("weight",), None)),
+    ):
+        rows.clear()
+        call()
+        assert sum(rows) == n_products * np.count_nonzero(weights)
 
 
 @pytest.mark.parametrize("workspace", [900, 1200, 4096])

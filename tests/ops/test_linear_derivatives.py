@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 
 import crossent as ce
+from crossent.ops._linear._hvp import hvp
+from crossent.ops._linear._jvp import jvp
+from crossent.ops._linear._problem import linear_problem
+from crossent.ops._linear._value_and_grad import value_and_grad
 from crossent.verify import check_gradients
 from tests.ops.linear_options import LABELS, OPTIONS, RNG, B, D, K, N, W, X
 
@@ -81,6 +85,31 @@ def test_tangents_of_rows():
     )
     expected = ce.cross_entropy_jvp(X @ W.T, LABELS, X @ DW.T, reduction="none")
     np.testing.assert_allclose((losses, slopes), expected, **CLOSE)
+
+
+def test_nothing_is_multiplied_that_is_not_needed():
+    """One product for the loss, three for gradients and in the weight alone, seven for all."""
+    made = []
+
+    def counted(a, b, out):
+        made.append(a.shape)
+        np.matmul(a, b, out=out)
+
+    problem = linear_problem(X, W, LABELS, None, None, {}, counted)
+    both = ce.LinearGradients(DX, DW, None)
+    for n_products, call in (
+        (1, lambda: value_and_grad(problem, (), None)),
+        (2, lambda: value_and_grad(problem, ("weight",), None)),
+        (3, lambda: value_and_grad(problem, ("inputs", "weight"), None)),
+        (2, lambda: jvp(problem, MOVES["weight"])),
+        (3, lambda: jvp(problem, both)),
+        (3, lambda: hvp(problem, MOVES["weight"], False, ("weight",), None)),
+        (7, lambda: hvp(problem, both, False, ("inputs", "weight"), None)),
+        (5, lambda: hvp(problem, both, True, ("inputs", "weight"), None)),
+    ):
+        made.clear()
+        call()
+        assert len(made) == n_products, made
 
 
 def test_needs_picks_parts_of_the_product():
