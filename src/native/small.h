@@ -224,35 +224,41 @@ INLINE void logsumexp_of(RowGroup<T>& group, T* out) {
   });
 }
 
-// In place of p: p (g - <p, g>)
-template <class T>
-INLINE void softmax_vjp_of(RowGroup<T>& p, RowGroup<T>& g) {
-  using V = Vec<T>;
-  V means[kMostBlocks];
-  p.each([&](int b, V* pb) INLINED {
-    const V* gb = g.block(b);
-    V errors{};
-    const Pair<V> sum = sum_of<V>(p.count, [&](int k) INLINED {
-      const Pair<V> product = two_product(pb[k], gb[k]);
-      p.expect(b, k), g.expect(b, k);
-      errors += product.low;
-      return product.high;
-    });
-    means[b] = sum.high + (sum.low + errors);
-  });
-  p.each([&](int b, V* pb) INLINED {
-    for (int k = 0; k < p.count; ++k) pb[k] *= g.block(b)[k] - means[b];
-  });
-}
+// Backward passes: of each number of a result and its cotangent a term, whose sums over the rows make the gradient.
+struct SoftmaxVjp {  // p (g - <p, g>)
+  template <class V>
+  INLINE static V term(V p, V g) {
+    return p * g;
+  }
+  template <class V>
+  INLINE static V value(V p, V g, V sum) {
+    return p * (g - sum);
+  }
+};
+struct LogSoftmaxVjp {  // g - exp(q) sum g
+  template <class V>
+  INLINE static V term(V, V g) {
+    return g;
+  }
+  template <class V>
+  INLINE static V value(V q, V g, V sum) {
+    return fma(-exp(q), sum, g);
+  }
+};
 
-// In place of q: g - exp(q) sum g
-template <class T>
-INLINE void log_softmax_vjp_of(RowGroup<T>& q, RowGroup<T>& g) {
+// In place of x
+template <class Vjp, class T>
+INLINE void vjp_of(RowGroup<T>& x, RowGroup<T>& y) {
   using V = Vec<T>;
-  q.each([&](int b, V* qb) INLINED {
-    const V* gb = g.block(b);
-    const V total = sum_of<V>(q.count, [&](int k) INLINED { return gb[k]; }).high;
-    for (int k = 0; k < q.count; ++k) qb[k] = fma(-exp(qb[k]), total, gb[k]);
+  V sums[kMostBlocks];
+  x.each([&](int b, V* xb) INLINED {
+    sums[b] = sum_of<V>(x.count, [&](int k) INLINED {
+      x.expect(b, k), y.expect(b, k);
+      return Vjp::term(xb[k], y.block(b)[k]);
+    }).high;
+  });
+  x.each([&](int b, V* xb) INLINED {
+    for (int k = 0; k < x.count; ++k) xb[k] = Vjp::value(xb[k], y.block(b)[k], sums[b]);
   });
 }
 
