@@ -98,9 +98,10 @@ INLINE F64 exp_fitting(F64 x, Shift shift) {
 #endif
 }
 
-// exp(x.high + x.low) 2^-shift, as exactly as sums under a logarithm need it, and what it rounds off.
-template <class V, class Shift>
-INLINE Pair<V> exp_pair(Pair<V> x, Shift shift) {
+// exp(x.high + x.low) 2^-shift, as exactly as sums under a logarithm need it, and what it rounds off, where that is a
+// normal number.
+template <class V>
+INLINE Pair<V> exp_pair(Pair<V> x, Scaling<V> shift) {
   using C = Element<V>;
   using K = ExpConstants<C>;
   Pair<V> value;
@@ -127,13 +128,9 @@ INLINE Pair<V> exp_pair(Pair<V> x, Shift shift) {
     n = reduced.exponent;
     value = reduced.exponential_exactly();
   }
-  n = minus(n, shift);
-  const Mask<C> lost = n < lowest_of<V>(shift);
-  return {select(lost, V{}, scale_by_power(value.high, n)), select(lost, V{}, scale_by_power(value.low, n))};
-}
-template <class V>
-INLINE V exp_fitting(Pair<V> x) {
-  return exp_pair(x, None{}).high;
+  n -= shift.exponent;
+  const Mask<C> lost = n < shift.lowest, rest_lost = n < shift.lowest + splat(C(K::mantissa_bits + 3));
+  return {select(lost, V{}, scale_by_power(value.high, n)), scale_by_power(select(rest_lost, V{}, value.low), n)};
 }
 
 // Both exp_fitting and exp_for_softmax where exp(x) is a normal number, to the same bits: `Fitting` or for a softmax.
