@@ -130,7 +130,8 @@ INLINE Pair<V> exp_pair(Pair<V> x, Scaling<V> shift) {
   }
   n -= shift.exponent;
   const Mask<C> lost = n < shift.lowest, rest_lost = n < shift.lowest + splat(C(K::mantissa_bits + 3));
-  return {select(lost, V{}, scale_by_power(value.high, n)), scale_by_power(select(rest_lost, V{}, value.low), n)};
+  value.low = select(rest_lost, V{}, value.low);
+  return {select(lost, V{}, scale_by_power(value.high, n)), select(lost, V{}, scale_by_power(value.low, n))};
 }
 
 // Both exp_fitting and exp_for_softmax where exp(x) is a normal number, to the same bits: `Fitting` or for a softmax.
