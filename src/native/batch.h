@@ -73,16 +73,6 @@ INLINE Vec<Compute<T>> maxima(const Batch<T>& batch) {
 
 // ---------------------------------------------------------------- where exponentials wait
 
-// For how many batches to come numbers are not expected to be near 0.
-struct Caution {
-  int batches = 0;
-  INLINE bool take() {
-    batches = 8;
-    return true;
-  }
-  INLINE bool ends() { return batches == 0 || batches-- == 0; }
-};
-
 // Where the exponentials of a batch wait: beside its results, whose memory may still be on its way, or in
 // them where they are too many. Results that pass the caches by are no place to wait in: a long row has
 // memory of its own then, for the time of the call; where that is too much, nothing passes the caches by.

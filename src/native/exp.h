@@ -176,33 +176,6 @@ INLINE V exp_quick(V x, Shift shift) {
   return exp_rougher<false>(x, shift);
 }
 
-// exp(x.high + x.low) 2^-shift, as exactly as sums under a logarithm need it, and what it rounds off.
-template <class V, class Shift>
-INLINE Pair<V> exp_pair(Pair<V> x, Shift shift) {
-  using K = ExpConstants<Element<V>>;
-  Pair<V> value;
-  V n;
-  if constexpr (sizeof(x.high[0]) == 4 && kFused) {
-    const V one = splat(1.0f);
-    n = fma(x.high, splat(K::log2e), splat(K::rounder)) - splat(K::rounder);
-    const V r = fma(n, splat(-K::ln2_high), x.high) + fma(n, splat(-K::ln2_low), x.low);
-    const V slope = fma(exp_polynomial(r), r, one);
-    value.high = fma(slope, r, one);
-    value.low = fma(slope, r, one - value.high);
-  } else {
-    const Reduced<V> reduced = reduce(x.high, x.low);
-    n = reduced.exponent;
-    value = reduced.exponential_exactly();
-  }
-  n = minus(n, shift);
-  const Mask<Element<V>> lost = n < lowest_of<V>(shift);
-  return {select(lost, V{}, scale_by_power(value.high, n)), select(lost, V{}, scale_by_power(value.low, n))};
-}
-template <class V>
-INLINE V exp_fitting(Pair<V> x) {
-  return exp_pair(x, None{}).high;
-}
-
 template <class V>
 INLINE V exp(V x) {
   return exp_shifted(x, None{}, None{});

@@ -30,8 +30,12 @@ INLINE Pair<F32> exp_by_table(F32 x, F32 powers) {
 }
 INLINE Pair<F32> exp_by_table(F32 x) { return exp_by_table(x, sixteen_powers()); }
 
-// The same of float64, rounded little more than once.
-INLINE Pair<F64> exp_by_table(F64 x) {
+// exp(x + residual) = (large + small) 2^floor(exponent) in float64, rounded little more than once by the sum.
+struct Parts {
+  F64 exponent, large, small;
+};
+template <class Residual>
+INLINE Parts exp_parts(F64 x, Residual residual) {
   const F64 first{0x1.0000000000000p+0, 0x1.0b5586cf9890fp+0, 0x1.172b83c7d517bp+0, 0x1.2387a6e756238p+0,
                   0x1.306fe0a31b715p+0, 0x1.3dea64c123422p+0, 0x1.4bfdad5362a27p+0, 0x1.5ab07dd485429p+0};
   const F64 second{0x1.6a09e667f3bcdp+0, 0x1.7a11473eb0187p+0, 0x1.8ace5422aa0dbp+0, 0x1.9c49182a3f090p+0,
@@ -42,14 +46,18 @@ INLINE Pair<F64> exp_by_table(F64 x) {
                         0x1.7a1cd345dcc81p-54,  0x1.11065895048ddp-55,  0x1.2ed02d75b3707p-55, -0x1.e9c23179c2893p-54};
   using K = ExpConstants<double>;
   const F64 rounder = splat(0x1.8p48), m = fma(x, splat(K::log2e), rounder), n = m - rounder;
-  const F64 r = fma(n, splat(-K::ln2_low), fma(n, splat(-K::ln2_high), x)), r2 = r * r;
+  const F64 r = fma(n, splat(-K::ln2_low), plus(fma(n, splat(-K::ln2_high), x), residual)), r2 = r * r;
   const F64 a = fma(splat(0x1.5555555555556p-3), r, splat(0.5));
   const F64 b = fma(splat(0x1.11111110e1059p-7), r, splat(0x1.55555554e93b7p-5));
   const F64 c = fma(splat(0x1.a01b0c3c80bbcp-13), r, splat(0x1.6c17ed5c1f49ep-10));
   const F64 less_one = fma(fma(fma(c, r2, b), r2, a), r2, r);
   const F64 power = _mm512_permutex2var_pd(first, (__m512i)m, second);  // by the low bits of m: 16 n
   const F64 rest = _mm512_permutex2var_pd(first_rest, (__m512i)m, second_rest);
-  return {n, power + fma(power, less_one, rest)};
+  return {n, power, fma(power, less_one, rest)};
+}
+INLINE Pair<F64> exp_by_table(F64 x) {
+  const Parts by = exp_parts(x, None{});
+  return {by.exponent, by.large + by.small};
 }
 
 // Times 2^-shift: exponents that are lost are masked, and so NaN stays.
@@ -90,7 +98,43 @@ INLINE F64 exp_fitting(F64 x, Shift shift) {
 #endif
 }
 
-// Both where exp(x) is a normal number, to the same bits: `Fitting` or for a softmax.
+// exp(x.high + x.low) 2^-shift, as exactly as sums under a logarithm need it, and what it rounds off, where that is a
+// normal number.
+template <class V>
+INLINE Pair<V> exp_pair(Pair<V> x, Scaling<V> shift) {
+  using C = Element<V>;
+  using K = ExpConstants<C>;
+  Pair<V> value;
+  V n;
+#if defined(__AVX512F__)
+  constexpr bool kTable = sizeof(C) == 8;
+#else
+  constexpr bool kTable = false;
+#endif
+  if constexpr (kTable) {
+    const auto by = exp_parts(x.high, x.low);
+    n = by.exponent;
+    value.high = by.large + by.small;
+    value.low = by.small - (value.high - by.large);
+  } else if constexpr (sizeof(C) == 4 && kFused) {
+    const V one = splat(1.0f);
+    n = fma(x.high, splat(K::log2e), splat(K::rounder)) - splat(K::rounder);
+    const V r = fma(n, splat(-K::ln2_high), x.high) + fma(n, splat(-K::ln2_low), x.low);
+    const V slope = fma(exp_polynomial(r), r, one);
+    value.high = fma(slope, r, one);
+    value.low = fma(slope, r, one - value.high);
+  } else {
+    const Reduced<V> reduced = reduce(x.high, x.low);
+    n = reduced.exponent;
+    value = reduced.exponential_exactly();
+  }
+  n -= shift.exponent;
+  const Mask<C> lost = n < shift.lowest, rest_lost = n < shift.lowest + splat(C(K::mantissa_bits + 3));
+  value.low = select(rest_lost, V{}, value.low);
+  return {select(lost, V{}, scale_by_power(value.high, n)), select(lost, V{}, scale_by_power(value.low, n))};
+}
+
+// Both exp_fitting and exp_for_softmax where exp(x) is a normal number, to the same bits: `Fitting` or for a softmax.
 template <bool Fitting, class V>
 INLINE V exp_normal(V x) {
 #if defined(__AVX512F__)

@@ -89,47 +89,64 @@ void logsumexp_vjp_few(const RowsCall& call, int64_t begin, int64_t end) {
   });
 }
 
+// Rows are taken apart for their sums alone.
+template <class Vjp, class T>
+void vjp_few(const RowsCall& call, int64_t begin, int64_t end) {
+  using C = Compute<T>;
+  using V = Vec<C>;
+  RowGroup<C> group(call.n_classes);
+  V terms[kGroupVectors], sums[kMostBlocks];
+  const int64_t most = group.most_rows();
+  for (int64_t i = begin; i < end; i += most) {
+    const int64_t rows = at_most(most, end - i), at = i * call.n_classes;
+    const T *x = (const T*)call.first + at, *y = (const T*)call.second + at;
+    T* const out = (T*)call.out + at;
+    C* const of_numbers = (C*)terms;
+    sweep<C>(rows * call.n_classes, [&](int64_t k, auto n) INLINED {
+      store(of_numbers + k, n, Vjp::term(load(x + k, n), load(y + k, n)));
+    });
+    group.read(of_numbers, int(rows));
+    group.each([&](int b, V* z) INLINED {
+      sums[b] = sum_of<V>(group.count, [&](int k) INLINED { return z[k]; }).high;
+    });
+    spread_of<V>(group.count, typename RowGroup<C>::Few{})(sums, terms, group.blocks());
+    sweep<C>(rows * call.n_classes, [&](int64_t k, auto n) INLINED {
+      store(out + k, n, Vjp::value(load(x + k, n), load(y + k, n), load(of_numbers + k, n)));
+    });
+  }
+}
+
 template <class T>
 void softmax_vjp_few(const RowsCall& call, int64_t begin, int64_t end) {
-  RowGroup<T> g(call.n_classes);
-  groups_of_rows<T>(call.first, call.n_classes, begin, end, [&](RowGroup<T>& p, int64_t i) INLINED {
-    g.read((const T*)call.second + i * call.n_classes, p.rows);
-    softmax_vjp_of(p, g);
-    p.write((T*)call.out + i * call.n_classes);
-  });
+  vjp_few<SoftmaxVjp, T>(call, begin, end);
 }
 
 template <class T>
 void log_softmax_vjp_few(const RowsCall& call, int64_t begin, int64_t end) {
-  RowGroup<T> g(call.n_classes);
-  groups_of_rows<T>(call.first, call.n_classes, begin, end, [&](RowGroup<T>& q, int64_t i) INLINED {
-    g.read((const T*)call.second + i * call.n_classes, q.rows);
-    log_softmax_vjp_of(q, g);
-    q.write((T*)call.out + i * call.n_classes);
-  });
+  vjp_few<LogSoftmaxVjp, T>(call, begin, end);
 }
 
 // The same where the cotangent lies in columns too.
-template <class T, class Derive>
-INLINE void vjp_of_columns(const ColumnsCall& call, int64_t begin, int64_t end, Derive derive) {
+template <class Vjp, class T>
+void vjp_few_columns(const ColumnsCall& call, int64_t begin, int64_t end) {
   RowGroup<T> g(call.n_classes);
   groups_of_columns(call, (const T*)call.out, begin, end, [&](RowGroup<T>& group, int64_t at, int64_t) INLINED {
     g.expected.next = group.expected.next - (const T*)call.logits + (const T*)call.second;
     g.expected.stride = call.inner;
     g.read_columns((const T*)call.second + at, call.inner, group.rows);
-    derive(group, g);
+    vjp_of<Vjp>(group, g);
     group.write_columns((T*)call.out + at, call.inner);
   });
 }
 
 template <class T>
 void softmax_vjp_few_columns(const ColumnsCall& call, int64_t begin, int64_t end) {
-  vjp_of_columns<T>(call, begin, end, [](RowGroup<T>& p, RowGroup<T>& g) INLINED { softmax_vjp_of(p, g); });
+  vjp_few_columns<SoftmaxVjp, T>(call, begin, end);
 }
 
 template <class T>
 void log_softmax_vjp_few_columns(const ColumnsCall& call, int64_t begin, int64_t end) {
-  vjp_of_columns<T>(call, begin, end, [](RowGroup<T>& q, RowGroup<T>& g) INLINED { log_softmax_vjp_of(q, g); });
+  vjp_few_columns<LogSoftmaxVjp, T>(call, begin, end);
 }
 
 template <class T>

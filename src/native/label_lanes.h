@@ -85,25 +85,29 @@ struct LabelLanes {
 };
 
 // The logits of the labelled class t and the sums of a row: B of exp(z - maximum) over the other classes, and
-// e_t. Loss E = (maximum - z_t) + log(B + e_t), gradient G_k = p_k and G_t = -B / (B + e_t): nothing cancels,
-// for the logarithm is that of 1 + B where t is largest.
+// e_t, both times 2^room. Loss E = (maximum - z_t) + log(B + e_t), gradient G_k = p_k and G_t = -B / (B + e_t):
+// nothing cancels, for the logarithm is that of 1 + B where t is largest.
 template <class V>
 struct LabelSums {
-  V maximum, labelled{}, own{};
+  V maximum, room, labelled{}, own{};
+  V least;  // of the exponentials
   Pair<V> beside;
   using C = Element<V>;
 
   // The exponentials take the place of the logits.
   template <class Expect>
   INLINE void sum_up(V* z, int count, Mask<C> label, Expect expect) {
+    const Scaling<V> power = scaling(room);
+    least = power_of_two(room);
     V of_label{}, its_exponential{};
     beside = sum_of<V>(count, [&](int k) INLINED {
       expect(k);
       const Mask<C> is_label = label == k;
-      const V x = z[k], e = exp_fitting(two_sum(x, -maximum));
+      const V x = z[k], e = exp_pair(two_sum(x, -maximum), power).high;
       of_label = select(is_label, x, of_label);
       its_exponential = select(is_label, e, its_exponential);
       z[k] = e;
+      least = smaller(e, least);
       return select(is_label, V{}, e);
     });
     labelled = of_label;
@@ -111,22 +115,22 @@ struct LabelSums {
   }
   INLINE V spoiled() const { return maximum - maximum; }
   INLINE PerRow<C> loss() const {
-    const V one = splat(C(1));
     const Mask<C> largest = labelled == maximum;
-    const Pair<V> below =
-        two_sum(beside.high - select(largest, V{}, one), beside.low + select(largest, V{}, own));
-    const Pair<V> log_sum = log1p_exactly(below.high, below.low), distance = two_sum(maximum, -labelled);
+    const Pair<V> others = two_sum(beside.high - select(largest, V{}, power_of_two(room)),
+                                   beside.low + select(largest, V{}, own));
+    const Pair<V> log_sum = log_one_and(others, room), distance = two_sum(maximum, -labelled);
     return wide_sum(distance.high, log_sum.high, zero_if_nan(distance.low) + log_sum.low + spoiled());
   }
   INLINE Pair<V> scale(Pair<V> factor) const {
     const Pair<V> sum = two_sum(beside.high, own);
     const Pair<V> scale = times(factor, reciprocal(Pair<V>{sum.high, sum.low + beside.low}));
-    return {scale.high + spoiled(), zero_if_nan(scale.low)};
+    return {scale.high + spoiled(), scale.low};
   }
   INLINE void gradient(V* z, int count, const LabelLanes<C>& given, Pair<V> scale) const {
-    const V of_label = -fma(beside.low, scale.high, multiply(beside.high, scale.high, scale.low));
-    for (int k = 0; k < count; ++k)
-      z[k] = select(given.label == k, of_label, multiply(z[k], scale.high, scale.low));
+    weigh(row_scale(scale), least, [&](auto times) INLINED {
+      const V of_label = -times(beside.high);
+      for (int k = 0; k < count; ++k) z[k] = select(given.label == k, of_label, times(z[k]));
+    });
     if (given.weighted)
       for (int k = 0; k < count; ++k) z[k] = select(given.absent, V{}, z[k]);
   }

@@ -19,6 +19,7 @@ INLINE PerRow<C> constant(double x) {
 template <class C>
 struct RowScale {
   Vec<C> high, low;
+  INLINE Vec<C> operator()(Vec<C> x) const { return multiply(x, high, low); }
 };
 
 // x (high + low), x being an exponential or 0. A processor takes some hundred cycles for a product below the normal
@@ -27,7 +28,6 @@ template <class C>
 struct GradualScale : RowScale<C> {
   INLINE GradualScale() {}
   INLINE explicit GradualScale(const RowScale<C>& scale) : RowScale<C>(scale) {}
-  INLINE Vec<C> operator()(Vec<C> x) const { return multiply(x, this->high, this->low); }
 };
 template <>
 struct GradualScale<float> : RowScale<float> {
@@ -54,6 +54,21 @@ struct GradualScale<float> : RowScale<float> {
 // Whether exponentials that are `near` the others, as those without a shift are, may have small products.
 INLINE bool has_small(float high, bool near) { return !near || !(__builtin_fabsf(high) * 0x1p-47f >= 0x1p-96f); }
 INLINE bool has_small(double, bool) { return false; }
+
+template <class V>
+INLINE RowScale<Element<V>> row_scale(Pair<V> scale) {
+  return {scale.high, zero_if_nan(scale.low)};
+}
+
+// One lane a row: put(times) with a scale as exponentials need it of which none is below `least`.
+template <class C, class Put>
+INLINE void weigh(const RowScale<C>& scale, Vec<C> least, Put put) {
+  if constexpr (sizeof(C) == 4) {
+    const Mask<C> small = least * absolute(scale.high) < splat(GradualScale<C>::kSmall);
+    if (count_equal(select(small, splat(C(1)), Vec<C>{}), Vec<C>{}) != kLanes<C>) return put(GradualScale<C>(scale));
+  }
+  put(scale);
+}
 
 // factor / sum; NaN where the row has no finite maximum.
 template <class C>

@@ -19,6 +19,22 @@ INLINE Vec<C> headroom(Vec<C> factor) {
   return select(absolute(factor) < ExpConstants<C>::least_factor, Vec<C>{}, headroom<C>());
 }
 
+template <class V>
+INLINE Scaling<V> scaling(V headroom) {
+  return {-headroom, splat(ExpConstants<Element<V>>::lowest) + headroom};
+}
+
+// log(1 + x 2^-headroom)
+INLINE Pair<F64> log_one_and(Pair<F64> x, F64) { return log1p_exactly(x.high, x.low); }
+INLINE Pair<F32> log_one_and(Pair<F32> x, F32 headroom) {
+  const F32 unit = power_of_two(-headroom);
+  const I32 tiny = x.high * unit < splat(0x1p-60f);  // its own logarithm: what it rounds off is not to be subnormal
+  if (count_equal(select(tiny, splat(1.0f), F32{}), F32{}) == kLanes<float>)
+    return log1p_exactly(x.high * unit, x.low * unit);
+  const Pair<F32> value = log1p_exactly(select(tiny, F32{}, x.high) * unit, select(tiny, F32{}, x.low) * unit);
+  return {select(tiny, x.high * unit, value.high), value.low};
+}
+
 // exp(z) 2^-k with k = floor(maximum / ln 2): no subtraction, so nothing of z is rounded away. Beyond
 // `direct` the maximum is subtracted, which is exact for every number whose exponential is not 0. k is less by the
 // `headroom`.
@@ -58,6 +74,16 @@ struct Range {
     const V bound = splat(Element<V>(kNearest));
     return (most <= bound) & (least >= -bound);
   }
+};
+
+// For how many batches or blocks to come numbers are not expected to be near 0.
+struct Caution {
+  int batches = 0;
+  INLINE bool take() {
+    batches = 8;
+    return true;
+  }
+  INLINE bool ends() { return batches == 0 || batches-- == 0; }
 };
 
 // The exponential of one maximal class of each row, high + low to twice the precision of C.

@@ -35,6 +35,7 @@ struct RowGroup {
   using Few = std::make_integer_sequence<int, kSplit>;
   Vec<C> lanes[kGroupVectors];
   int count, rows = 0;
+  Caution caution;
   Expected<T> expected;
 
   INLINE explicit RowGroup(int64_t count) : count(int(count)) {}
@@ -89,7 +90,14 @@ INLINE V largest(const V* z, int count) {
   return best;
 }
 
-// The same, and all the others of the row in others[1] ... others[count - 1].
+template <class V>
+INLINE V least_of(const V* x, int count) {
+  V least = x[0];
+  for (int k = 1; k < count; ++k) least = smaller(x[k], least);
+  return least;
+}
+
+// The largest, and all the others of the row in others[1] ... others[count - 1].
 template <class V>
 INLINE V part_largest(const V* z, V* others, int count) {
   V best = z[0];
@@ -138,17 +146,24 @@ INLINE void softmax_of(RowGroup<T>& group) {
   using V = Vec<T>;
   V exponentials[kGroupVectors];
   Pair<V> sums[kMostBlocks];
+  bool near[kMostBlocks];
   const int count = group.count;
   group.each([&](int b, V* z) INLINED {
     V* const e = exponentials + b * count;
     const auto expect = [&](int k) INLINED { group.expect(b, k); };
-    if (sum_near(z, e, count, sums[b], expect)) return;
-    sums[b] = sum_shifted(z, e, count, headroom<Compute<T>>(), [](int) INLINED {});
+    near[b] = group.caution.ends() && (sum_near(z, e, count, sums[b], expect) || !group.caution.take());
+    if (!near[b]) sums[b] = sum_shifted(z, e, count, headroom<Compute<T>>(), expect);
   });
   group.each([&](int b, V* z) INLINED {
-    const Pair<V> scale = reciprocal(sums[b]);
-    const V low = zero_if_nan(scale.low), *e = exponentials + b * count;
-    for (int k = 0; k < count; ++k) z[k] = multiply(e[k], scale.high, low);
+    const V* e = exponentials + b * count;
+    const auto put = [&](auto times) INLINED {
+      for (int k = 0; k < count; ++k) z[k] = times(e[k]);
+    };
+    const RowScale<Compute<T>> scale = row_scale(reciprocal(sums[b]));
+    if (near[b])
+      put(scale);
+    else
+      weigh(scale, least_of(e, count), put);
   });
 }
 
@@ -161,19 +176,22 @@ INLINE void scaled_softmax_of(RowGroup<T>& group, const T* factor) {
     const auto expect = [&](int k) INLINED { group.expect(b, k); };
     const Pair<V> sum = sum_shifted(z, z, group.count, headroom<Compute<T>>(given), expect);
     const Pair<V> scale = times(Pair<V>{given, V{}}, reciprocal(sum));
-    const V low = zero_if_nan(scale.low);
-    for (int k = 0; k < group.count; ++k) z[k] = multiply(z[k], scale.high, low);
+    weigh(row_scale(scale), least_of(z, group.count), [&](auto times) INLINED {
+      for (int k = 0; k < group.count; ++k) z[k] = times(z[k]);
+    });
   });
 }
 
-// log sum exp(z - maximum) = log(1 + the others): a confident row keeps its digits.
+// log sum exp(z - maximum) = log(1 + the others): a confident row keeps its digits. They are summed 2^headroom times
+// as large.
 template <bool Exactly, class V, class Expect>
 INLINE Pair<V> sum_of_others(const V* others, int count, V maximum, Expect expect) {
+  const Scaling<V> power = scaling(headroom<Element<V>>());
   V rounded_off{};
   expect(0);
   const Pair<V> sum = sum_of<V>(count - 1, [&](int k) INLINED {
     expect(k + 1);
-    const Pair<V> e = exp_pair(two_sum(others[k + 1], -maximum), None{});
+    const Pair<V> e = exp_pair(two_sum(others[k + 1], -maximum), power);
     if constexpr (Exactly) rounded_off += e.low;
     return e.high;
   });
@@ -192,7 +210,7 @@ INLINE void log_softmax_of(RowGroup<T>& group) {
     sums[b] = sum_of_others<false>(others + b * group.count, group.count, maxima[b], expect);
   });
   group.each([&](int b, V*) INLINED {
-    sums[b].high = log1p_exactly(sums[b].high, sums[b].low).high + spoiled(maxima[b]);
+    sums[b].high = log_one_and(sums[b], headroom<Compute<T>>()).high + spoiled(maxima[b]);
   });
   group.each([&](int b, V* z) INLINED {
     for (int k = 0; k < group.count; ++k) z[k] = (z[k] - maxima[b]) - sums[b].high;
@@ -211,7 +229,7 @@ INLINE void logsumexp_of(RowGroup<T>& group, T* out) {
   });
   group.each([&](int b, V* z) INLINED {
     const V maximum = maxima[b];
-    const Pair<V> log_sum = log1p_exactly(sums[b].high, sums[b].low), lse = two_sum(maximum, log_sum.high);
+    const Pair<V> log_sum = log_one_and(sums[b], headroom<Compute<T>>()), lse = two_sum(maximum, log_sum.high);
     V result = lse.high + (lse.low + log_sum.low);
     if (count_equal(spoiled(maximum), V{}) != group.kRows) {
       result = select(spoiled(maximum) == 0, result, maximum);
@@ -224,35 +242,41 @@ INLINE void logsumexp_of(RowGroup<T>& group, T* out) {
   });
 }
 
-// In place of p: p (g - <p, g>)
-template <class T>
-INLINE void softmax_vjp_of(RowGroup<T>& p, RowGroup<T>& g) {
-  using V = Vec<T>;
-  V means[kMostBlocks];
-  p.each([&](int b, V* pb) INLINED {
-    const V* gb = g.block(b);
-    V errors{};
-    const Pair<V> sum = sum_of<V>(p.count, [&](int k) INLINED {
-      const Pair<V> product = two_product(pb[k], gb[k]);
-      p.expect(b, k), g.expect(b, k);
-      errors += product.low;
-      return product.high;
-    });
-    means[b] = sum.high + (sum.low + errors);
-  });
-  p.each([&](int b, V* pb) INLINED {
-    for (int k = 0; k < p.count; ++k) pb[k] *= g.block(b)[k] - means[b];
-  });
-}
+// Backward passes: of each number of a result and its cotangent a term, whose sums over the rows make the gradient.
+struct SoftmaxVjp {  // p (g - <p, g>)
+  template <class V>
+  INLINE static V term(V p, V g) {
+    return p * g;
+  }
+  template <class V>
+  INLINE static V value(V p, V g, V sum) {
+    return p * (g - sum);
+  }
+};
+struct LogSoftmaxVjp {  // g - exp(q) sum g
+  template <class V>
+  INLINE static V term(V, V g) {
+    return g;
+  }
+  template <class V>
+  INLINE static V value(V q, V g, V sum) {
+    return fma(-exp(q), sum, g);
+  }
+};
 
-// In place of q: g - exp(q) sum g
-template <class T>
-INLINE void log_softmax_vjp_of(RowGroup<T>& q, RowGroup<T>& g) {
+// In place of x
+template <class Vjp, class T>
+INLINE void vjp_of(RowGroup<T>& x, RowGroup<T>& y) {
   using V = Vec<T>;
-  q.each([&](int b, V* qb) INLINED {
-    const V* gb = g.block(b);
-    const V total = sum_of<V>(q.count, [&](int k) INLINED { return gb[k]; }).high;
-    for (int k = 0; k < q.count; ++k) qb[k] = fma(-exp(qb[k]), total, gb[k]);
+  V sums[kMostBlocks];
+  x.each([&](int b, V* xb) INLINED {
+    sums[b] = sum_of<V>(x.count, [&](int k) INLINED {
+      x.expect(b, k), y.expect(b, k);
+      return Vjp::term(xb[k], y.block(b)[k]);
+    }).high;
+  });
+  x.each([&](int b, V* xb) INLINED {
+    for (int k = 0; k < x.count; ++k) xb[k] = Vjp::value(xb[k], y.block(b)[k], sums[b]);
   });
 }
 
@@ -268,9 +292,11 @@ INLINE F64 cross_entropy_of(RowGroup<T>& group, const CrossEntropyCall& call, in
   PerRow<C> factor;
   for (F64& part : factor.part) part = splat(call.gradient_factor);
   const Pair<V> of_all = pair_of(factor);
+  const V room = headroom<C>(of_all.high);
   group.each([&](int b, V* z) INLINED {
     given[b].read(call, first + b * group.kRows, group.rows_of(b), of_all);
     sums[b].maximum = largest(z, group.count);
+    sums[b].room = given[b].weighted ? headroom<C>(given[b].gradient_factor.high) : room;
   });
   group.each([&](int b, V* z) INLINED {
     sums[b].sum_up(z, group.count, given[b].label, [&](int k) INLINED { group.expect(b, k); });

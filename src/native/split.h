@@ -147,12 +147,26 @@ void write_joined(T* to, const Vec<T>* from, int numbers) {
   }
 }
 
+// Of rows of K classes, as many as there are lanes to a vector of `from`: the row's number for each of its classes.
+template <class V, int K>
+void spread(const V* from, V* to, int vectors) {
+  constexpr int n = kLanesOf<V>;
+  for (int b = 0; b < vectors; ++b, to += K)
+    each<K>([&](auto v) INLINED {
+      constexpr int first = v.value * n;
+      to[v.value] = shuffle(from[b], from[b], [](int lane) { return (first + lane) / K; });
+    });
+}
+
 constexpr int kSplit = 16;  // classes up to which this is compiled
 
 template <class T>
 using ReadSplit = void (*)(const T*, Vec<T>*, int);
 template <class T>
 using WriteJoined = void (*)(T*, const Vec<T>*, int);
+
+template <class V>
+using Spread = void (*)(const V*, V*, int);
 
 template <class T, int... Less>
 INLINE ReadSplit<T> read_split_of(int count, std::integer_sequence<int, Less...>) {
@@ -162,6 +176,11 @@ INLINE ReadSplit<T> read_split_of(int count, std::integer_sequence<int, Less...>
 template <class T, int... Less>
 INLINE WriteJoined<T> write_joined_of(int count, std::integer_sequence<int, Less...>) {
   static constexpr WriteJoined<T> functions[] = {write_joined<T, Less + 1>...};
+  return functions[count - 1];
+}
+template <class V, int... Less>
+INLINE Spread<V> spread_of(int count, std::integer_sequence<int, Less...>) {
+  static constexpr Spread<V> functions[] = {spread<V, Less + 1>...};
   return functions[count - 1];
 }
 

@@ -148,7 +148,7 @@ def test_underflow_is_gradual(dtype: type) -> None:
 
 @needs_extended
 @pytest.mark.parametrize("factor", [1.0, 1e-15, 1e-25, 1e-33])
-@pytest.mark.parametrize("n_classes", [20, 64, 1000, 5000])
+@pytest.mark.parametrize("n_classes", [3, 20, 64, 1000, 5000])
 @pytest.mark.parametrize("dtype", tables.WIDE_DTYPES, ids=name_of)
 def test_rows_wider_than_the_normal_numbers_of_float32(
     dtype: type, n_classes: int, factor: float
