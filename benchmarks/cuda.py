@@ -47,7 +47,9 @@ class Problem(NamedTuple):
         if self.n_inputs is None:
             made = [torch.randn(self.n_rows, self.n_classes, device="cuda")]
         else:
-            made = [torch.randn(n, self.n_inputs, device="cuda") for n in self[::2]]
+            made = [
+                torch.randn(n, self.n_inputs, device="cuda") for n in (self.n_rows, self.n_classes)
+            ]
             made[1] /= self.n_inputs**0.5
         return [tensor.to(self.dtype).requires_grad_() for tensor in made], labels
 

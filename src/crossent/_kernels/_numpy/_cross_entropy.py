@@ -183,26 +183,31 @@ def cross_entropy_hvp_rows(
     ``out`` may be the logits or the tangent; where the gradient is wanted too, that may be the
     logits instead.
     """
-    zeta = options.z_loss
     for rows, weight, mask, prepared in _blocks_of_loss(logits, target, row_weight, options):
-        p = prepared.p
         dz = _tangent_of(tangent[rows], weight, mask)
-        dm = prepared.slope * dz / options.temperature
-        mean = row_sum(p * dm)
-        centred = p * (dm - mean)
-        change = row_sum(prepared.targets) * centred
-        if zeta:
-            change += 2.0 * zeta * p * mean
-            if not gauss_newton:
-                change += 2.0 * zeta * prepared.lse * centred
-        result = prepared.slope / options.temperature * change
-        if options.softcap is not None and not gauss_newton:
-            result += (
-                prepared.bend * dz / options.temperature**2 * _gradient_in_m(prepared, options)
-            )
-        out[rows] = gradient_factor * weight * result
+        product = _hessian_product(prepared, dz, options, gauss_newton)
+        out[rows] = gradient_factor * weight * product
+        del prepared, dz, product  # before the gradient's take their place
     if gradient is not None:
         cross_entropy_rows(logits, target, row_weight, gradient_factor, options, None, gradient)
+
+
+def _hessian_product(
+    prepared: _Loss, dz: Floating, options: LossOptions, gauss_newton: bool
+) -> Floating:
+    zeta, p = options.z_loss, prepared.p
+    dm = prepared.slope * dz / options.temperature
+    mean = row_sum(p * dm)
+    centred = p * (dm - mean)
+    change = row_sum(prepared.targets) * centred
+    if zeta:
+        change += 2.0 * zeta * p * mean
+        if not gauss_newton:
+            change += 2.0 * zeta * prepared.lse * centred
+    product = prepared.slope / options.temperature * change
+    if options.softcap is not None and not gauss_newton:
+        product += prepared.bend * dz / options.temperature**2 * _gradient_in_m(prepared, options)
+    return product
 
 
 def _tangent_of(tangent: Array, weight: Floating, mask: Array | None) -> Floating:
