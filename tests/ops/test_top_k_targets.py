@@ -87,6 +87,15 @@ def test_equals_the_dense_targets(name, tail):
         np.testing.assert_allclose(gradients.inputs, g @ W, rtol=0, atol=1e-14)
         np.testing.assert_allclose(gradients.weight, g.T @ X, rtol=0, atol=1e-14)
         np.testing.assert_allclose(gradients.bias, g.sum(axis=0), rtol=0, atol=1e-14)
+        along = {
+            "bias": B,
+            "tangents": ce.LinearGradients(np.cos(X), np.cos(W), np.cos(B)),
+            "workspace_bytes": workspace,
+        }
+        for function in (ce.linear_cross_entropy_jvp, ce.linear_cross_entropy_hvp):
+            found, due = (function(X, W, truth, **along, **options) for truth in (target, dense))
+            for a, b in zip(found, due, strict=True):
+                np.testing.assert_allclose(a, b, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
