@@ -7,7 +7,7 @@ import torch.nn.functional as F
 import crossent.torch as ct
 from crossent.torch import nn
 from tests.pytorch.operations import FEATURES, LINEAR, LOSSES, SOFTMAXES, names
-from tests.pytorch.test_device import moved
+from tests.pytorch.test_device import on
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
@@ -18,13 +18,6 @@ CASES = [
     if not case.arguments.get("deterministic")
 ]
 FORMATS = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 2e-2}
-
-
-def on(case, device):
-    """Return a case and its leaves on a device."""
-    arguments = {name: moved(value, device) for name, value in case.arguments.items()}
-    tensors = [tensor.detach().to(device).requires_grad_() for tensor in case.tensors]
-    return case._replace(arguments=arguments), tensors
 
 
 def derivatives(case, device):

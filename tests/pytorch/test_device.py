@@ -195,15 +195,21 @@ def moved(value, device):
     return value.to(device) if isinstance(value, torch.Tensor) else value
 
 
+def on(case, device):
+    """Return a case and its leaves on another device."""
+    arguments = {name: moved(value, device) for name, value in case.arguments.items()}
+    tensors = [tensor.detach().to(device).requires_grad_() for tensor in case.tensors]
+    return case._replace(arguments=arguments), tensors
+
+
 @pytest.mark.parametrize("case", ALL, ids=names(ALL))
 def test_tensors_without_numbers_have_shapes(case):
     """On device "meta" shapes and dtypes are found, of results and gradients, and no number."""
     if case.arguments.get("deterministic"):
         pytest.skip("the order of sums is that of the CPU")
     due = case(*case.tensors)
-    tensors = [tensor.detach().to("meta").requires_grad_() for tensor in case.tensors]
-    arguments = {name: moved(value, "meta") for name, value in case.arguments.items()}
-    got = case._replace(arguments=arguments)(*tensors)
+    placed, tensors = on(case, "meta")
+    got = placed(*tensors)
     assert got.is_meta
     assert (got.shape, got.dtype) == (due.shape, due.dtype)
     gradients = torch.autograd.grad(got.sum(), tensors)

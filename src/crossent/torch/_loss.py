@@ -111,6 +111,22 @@ class LossArguments(NamedTuple):
         absent = ("softcap", "z_loss", "where")
         return {name: value for name, value in self.options.items() if name not in absent}
 
+    def rows_of(self, logits: torch.Tensor) -> tuple[int, ...]:
+        """The shape of logits without their class axis."""
+        shape = list(logits.shape)
+        del shape[self.axis]
+        return tuple(shape)
+
+    def reduced(
+        self, losses: torch.Tensor, logits_like: torch.Tensor, divisor: float
+    ) -> torch.Tensor:
+        """Losses of the rows, (N,) in float64, as they are returned."""
+        rows = self.rows_of(logits_like)
+        dtype = self.losses_like(logits_like.to("meta"), rows).dtype
+        if self.reduction == "none":
+            return losses.reshape(rows).to(dtype)
+        return (losses.sum() / divisor).to(dtype)
+
     def losses_like(self, logits: torch.Tensor, rows: tuple[int, ...]) -> torch.Tensor:
         """Memory for the reduced loss: float32 for the mean or sum of 16-bit logits."""
         dtype = float_dtype(logits)

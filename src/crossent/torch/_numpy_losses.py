@@ -22,9 +22,7 @@ class CrossEntropy:
 
     def row_shape(self, primals: Tensors, loss: LossArguments) -> tuple[int, ...]:
         """The shape of the logits without their class axis."""
-        shape = list(_first(primals).shape)
-        del shape[loss.axis]
-        return tuple(shape)
+        return loss.rows_of(_first(primals))
 
     def value_and_grad(
         self, primals: Tensors, loss: LossArguments, needs: Needs

@@ -25,10 +25,8 @@ def plain_labels(source: RowSource, loss: LossArguments) -> PlainLabels | None:
     """The loss, or None where it has options, or any argument that must be refused by name."""
     if not loss.is_plain:
         return None
-    target, like = loss.target, source.logits_like
-    rows = list(like.shape)
-    del rows[loss.axis]
-    if target.dtype.is_floating_point or target.dtype == torch.bool or list(target.shape) != rows:
+    target, rows = loss.target, loss.rows_of(source.logits_like)
+    if target.dtype.is_floating_point or target.dtype == torch.bool or target.shape != rows:
         return None
     labels, absent = target.reshape(-1).long(), None
     if loss.ignore_index is not None:
@@ -68,15 +66,8 @@ class PlainLabels:
         losses = torch.cat([self._block(rows, any(needs)) for rows in self._blocks()])
         if self.absent is not None:
             losses = losses.masked_fill(self.absent, 0.0)
-        like = self.source.logits_like
-        shape = list(like.shape)
-        del shape[self.loss.axis]
-        result = self.loss.losses_like(like.to("meta"), tuple(shape))
-        if self.loss.reduction == "none":
-            value = losses.reshape(shape)
-        else:
-            value = losses.sum() / self.divisor
-        return value.to(result.dtype), self.source.gradients()
+        value = self.loss.reduced(losses, self.source.logits_like, self.divisor)
+        return value, self.source.gradients()
 
     def vjp(self, g: torch.Tensor, needs: Needs) -> Tensors:
         """g G: each row's share of the largest g, and that at the end."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -148,16 +147,12 @@ class LayerLogits:
     def _x(self, rows: slice, inputs: torch.Tensor | None = None) -> torch.Tensor:
         return _wide(self._given_x(rows, inputs))
 
-    @cached_property
-    def _w(self) -> torch.Tensor:
-        return _wide(self._weight)
-
     def logits(self, rows: slice) -> torch.Tensor:
         """One matrix product."""
         if self._narrow:
             z = torch.mm(self._given_x(rows), self._weight.T, out_dtype=torch.float32)
         else:
-            z = self._x(rows) @ self._w.T
+            z = self._x(rows) @ _wide(self._weight).T
         return z if self._bias is None else z.add_(_wide(self._bias))
 
     def tangent(self, rows: slice, tangents: Tensors) -> torch.Tensor:
@@ -165,7 +160,7 @@ class LayerLogits:
         dx, dw, db = tangents
         dz = torch.zeros((), device=self._weight.device)
         if dx is not None:
-            dz = dz + self._x(rows, dx) @ self._w.T
+            dz = dz + self._x(rows, dx) @ _wide(self._weight).T
         if dw is not None:
             dz = dz + self._x(rows) @ _wide(dw).T
         if db is not None:
@@ -204,7 +199,7 @@ class LayerLogits:
                 torch.addmm(weight, g.T, x, out_dtype=weight.dtype, out=weight)
             return
         if inputs is not None:
-            inputs[rows] += g @ self._w
+            inputs[rows] += g @ _wide(self._weight)
         if weight is not None:
             weight.addmm_(g.T, self._x(rows))
 

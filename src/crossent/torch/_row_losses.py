@@ -109,15 +109,11 @@ class Rows:
         return self._reduced(losses, source)
 
     def _reduced(self, values: torch.Tensor, source: RowSource) -> torch.Tensor:
-        like = source.logits_like
-        shape = list(like.shape)
-        del shape[self.loss.axis]
-        result = self.loss.losses_like(like.to("meta"), tuple(shape))
-        if self.loss.reduction == "none":
-            return values.reshape(shape).to(result.dtype)
         if self.reduction.empty is not None:
-            return torch.full((), self.reduction.empty, dtype=result.dtype, device=values.device)
-        return (values.sum() / self.reduction.divisor).to(result.dtype)
+            values, divisor = values.new_full((1,), self.reduction.empty), 1.0
+        else:
+            divisor = self.reduction.divisor
+        return self.loss.reduced(values, source.logits_like, divisor)
 
     def vjp(self, g: torch.Tensor, needs: Needs) -> Tensors:
         """The gradients of what the logits are made of, times a cotangent of the value."""

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from ..._typing import Array, Floating
-from ._blocks import quiet
+from ._blocks import quiet, row_blocks
 
 __all__ = ["vector_products", "vector_sum"]
-
-_PIECE = 1 << 14
 
 
 @quiet
 def vector_products(rows: Floating, vector: Array, out: Array) -> None:
     """``out = rows vector``, float64 (m,), of rows (m, P) and a vector float64 (P,)."""
     out[:] = 0.0
-    for piece in _pieces(vector):
+    for piece in row_blocks(len(vector), 1):
         out += rows[:, piece].astype(np.float64, copy=False) @ vector[piece]
 
 
@@ -28,13 +24,9 @@ def vector_sum(
 ) -> float:
     """``out = factor vector + weights rows`` (P,); returns the sum of its squares."""
     total = 0.0
-    for piece in _pieces(vector):
+    for piece in row_blocks(len(vector), 1):
         found = factor * vector[piece]
         found += weights @ rows[:, piece].astype(np.float64, copy=False)
         total += float(found @ found)
         out[piece] = found
     return total
-
-
-def _pieces(vector: Array) -> Iterator[slice]:
-    return (slice(i, i + _PIECE) for i in range(0, len(vector), _PIECE))
